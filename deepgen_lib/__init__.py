@@ -1,0 +1,37 @@
+"""deepgen: deep generative models learned by variational methods, exact where they are small enough.
+
+`import deepgen_lib` needs torch and numpy alone; figures, widgets, checks, data and training load when first used.
+"""
+import importlib
+
+from .claims import claim, derivation, planted_error
+from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, visible_log_prob
+from .kernels import gibbs_half_step, sum_softplus
+from .likelihood import bernoulli_log_likelihood, bits_per_dim
+from .mixture import BernoulliMixture, e_step, fit_em, m_step
+from .objectives import cd_gradient, exact_gradient, expected_cd_gradient
+from .partition import ais_log_partition, reverse_ais_log_partition
+from .rbm import RBM, base_rate, init_visible_bias, random_rbm
+from .rbm_training import CDOptions, RBMTrainer
+from .sampling import gibbs_chain, gibbs_step, parallel_tempering, sample_bernoulli
+from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
+
+_LAZY = {  # name -> the module that holds it; these need more than torch and numpy
+    "fit": "fitting", "load_model": "fitting", "save_model": "fitting", "load_mnist": "data",
+    "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
+}
+_LAZY_MODULES = ("checks", "data", "plots", "widgets")
+
+__all__ = [name for name in globals() if not name.startswith("_") and name != "importlib"]  # what `import *` gives: nothing lazy
+
+
+def __getattr__(name: str):
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"deepgen_lib has no {name!r}; dir(deepgen_lib) lists what it has")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LAZY, *_LAZY_MODULES])

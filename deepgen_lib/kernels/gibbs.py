@@ -1,0 +1,45 @@
+"""Half a Gibbs step, v W + bias -> probabilities -> binary states, written once into one buffer.
+
+Why fuse: the eager chain of five operations writes five B·H matrices. Here the logits, the probabilities and, where the
+caller does not want them, the states share one buffer; only the uniform numbers need another.
+"""
+import torch
+from torch import Tensor
+
+from ..validate import require_matrix, require_rng
+
+
+def gibbs_half_step_reference(v: Tensor, W: Tensor, bias: Tensor, uniforms: Tensor) -> Tensor:
+    """The definition: h_j = 1 where u_j < sigma(v W + bias)_j.  (B, V), (V, H), (H,), (B, H) -> (B, H)."""
+    return (uniforms < torch.sigmoid(v @ W + bias)).to(v.dtype)
+
+
+def gibbs_half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) -> Tensor:
+    """Sample h ~ p(h | v), h_j Bernoulli with logit (v W + bias)_j.  (B, V), (V, H), (H,) -> (B, H) of 0/1.
+
+    Called with (h, W.T, b) it is the other half, v ~ p(v | h). Uniform numbers lie in [0, 1) and u < p is strict, so
+    p = 0 never fires and p = 1 always does.
+    """
+    require_matrix("gibbs_half_step", "v", v, W.shape[0], dtype=W.dtype)
+    if bias.shape != (W.shape[1],):
+        raise ValueError(f"gibbs_half_step: bias is {tuple(bias.shape)}, expected ({W.shape[1]},); downwards pass W.T and the visible bias")
+    require_rng("gibbs_half_step", rng)
+    with torch.no_grad():
+        return half_step(v, W, bias, rng)
+
+
+def half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) -> Tensor:
+    """`gibbs_half_step` without its checks, for inner loops; call under no_grad."""
+    p = probabilities(v, W, bias)
+    return torch.lt(torch.empty_like(p).uniform_(generator=rng), p, out=p)
+
+
+def probabilities(v: Tensor, W: Tensor, bias: Tensor) -> Tensor:
+    """sigma(v W + bias), one buffer; call under no_grad.  (B, V) -> (B, H)."""
+    return torch.addmm(bias, v, W).sigmoid_()
+
+
+def draw(p: Tensor, rng: torch.Generator) -> Tensor:
+    """States with the given probabilities, p kept; call under no_grad.  (B, H) -> (B, H)."""
+    u = torch.empty_like(p).uniform_(generator=rng)
+    return torch.lt(u, p, out=u)

@@ -1,0 +1,40 @@
+"""Log-likelihoods of single examples, in nats, summed over dimensions, never averaged over them."""
+import math
+
+import torch
+from torch import Tensor
+
+from .validate import require_binary, require_count, require_finite, require_tensor
+
+
+def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
+    """log p(x) = Σ_i x_i log p_i + (1 - x_i) log(1 - p_i), p = sigma(logits).  (..., V), (..., V) -> (...,) nats.  x binary."""
+    _require_pair("bernoulli_log_likelihood", x, logits, "logits")
+    require_binary("bernoulli_log_likelihood", "x", x)
+    return (x * logits - torch.logaddexp(logits, logits.new_zeros(()))).sum(-1)
+
+
+def normal_log_likelihood(x: Tensor, mu: Tensor, log_sigma: Tensor) -> Tensor:
+    """log N(x; mu, sigma²) = Σ_i -(x_i - mu_i)² / 2 sigma_i² - log sigma_i - ½ log 2π.  (..., V) three times -> (...,) nats."""
+    _require_pair("normal_log_likelihood", x, mu, "mu")
+    _require_pair("normal_log_likelihood", x, log_sigma, "log_sigma")
+    return (-0.5 * ((x - mu) * torch.exp(-log_sigma)) ** 2 - log_sigma - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def bits_per_dim(nats: Tensor, n_dims: int) -> Tensor:
+    """-log p(x) in nats per example -> bits per dimension: nats / (n_dims · log 2).  Give it the *negative* log-likelihood.  (...,) -> (...,)."""
+    require_tensor("bits_per_dim", "nats", nats)
+    require_count("bits_per_dim", "n_dims", n_dims)
+    return nats / (n_dims * math.log(2))
+
+
+def _require_pair(where: str, x: Tensor, other: Tensor, name: str) -> None:
+    for label, t in (("x", x), (name, other)):
+        require_tensor(where, label, t)
+        if t.ndim == 0 or t.shape[-1] == 0 or t.numel() == 0:
+            raise ValueError(f"{where}: {label} has shape {tuple(t.shape)}, expected (..., V) with at least one entry")
+        require_finite(where, label, t)
+    if x.shape[-1] != other.shape[-1]:
+        raise ValueError(f"{where}: x has {x.shape[-1]} columns and {name} has {other.shape[-1]}, expected the same; flatten images first")
+    if x.dtype != other.dtype:
+        raise ValueError(f"{where}: x is {x.dtype} and {name} is {other.dtype}, expected the same; convert one: x.to({name}.dtype)")

@@ -1,0 +1,112 @@
+"""What every public door asks of its arguments: function, got, expected, cure.
+
+Each helper raises ValueError with one sentence a student can act on, or returns nothing. `where` is the caller's name.
+They stand at the doors only; the inner loops of sampling and training never pass here.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+
+def require_matrix(where: str, name: str, x: Tensor, columns: int | None = None, *, dtype: torch.dtype | None = None) -> None:
+    """x is a finite, non-empty floating-point matrix (B, columns), of the given dtype if one is given."""
+    require_tensor(where, name, x)
+    want = "(B, columns)" if columns is None else f"(B, {columns})"
+    if x.ndim != 2 or (columns is not None and x.shape[1] != columns):
+        cure = "; flatten images first: x.flatten(1)" if x.ndim > 2 else f"; for one example use {name}[None]" if x.ndim == 1 else ""
+        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected {want}{cure}")
+    if x.numel() == 0:
+        raise ValueError(f"{where}: {name} is empty, shape {tuple(x.shape)}; expected {want} with at least one row and one column")
+    if dtype is not None and x.dtype != dtype:
+        raise ValueError(f"{where}: {name} is {x.dtype}, the model's parameters are {dtype}; convert one: {name}.to({dtype}), or model.double()")
+    require_finite(where, name, x)
+
+
+def require_tensor(where: str, name: str, x: Tensor) -> None:
+    """x is a torch tensor of a floating-point type."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{where}: {name} is {type(x).__name__}, expected a torch.Tensor; wrap it: torch.as_tensor({name})")
+    if not x.is_floating_point():
+        raise ValueError(f"{where}: {name} is {x.dtype}, expected floating point; convert: {name}.float() or {name}.double()")
+
+
+def require_finite(where: str, name: str, x: Tensor) -> None:
+    """No NaN and no infinity in x."""
+    if not torch.isfinite(x).all():
+        bad = "NaN" if torch.isnan(x).any() else "an infinite value"
+        raise ValueError(f"{where}: {name} contains {bad}, expected finite numbers; find the first one: (~torch.isfinite({name})).nonzero()[0]")
+
+
+def require_binary(where: str, name: str, x: Tensor) -> None:
+    """Every entry of x is 0 or 1."""
+    if ((x != 0) & (x != 1)).any():
+        raise ValueError(
+            f"{where}: {name} has values other than 0 and 1 (from {x.min().item():.3g} to {x.max().item():.3g}), expected binary states; "
+            "binarise first: load_mnist(..., binarisation='fixed'), or torch.bernoulli(x)")
+
+
+def require_states(where: str, name: str, x: Tensor, columns: int | None = None, *, dtype: torch.dtype | None = None) -> None:
+    """x is a matrix of binary states (B, columns)."""
+    require_matrix(where, name, x, columns, dtype=dtype)
+    require_binary(where, name, x)
+
+
+def require_count(where: str, name: str, value: int, *, minimum: int = 1, maximum: int | None = None) -> None:
+    """value is a whole number in [minimum, maximum]; True and 3.0 are not."""
+    top = "" if maximum is None else f" and at most {maximum}"
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{where}: {name} is {value!r}, expected a whole number of at least {minimum}{top}; pass for example {name}={minimum}")
+
+
+def require_number(where: str, name: str, value: float, *, low: float = -math.inf, high: float = math.inf) -> None:
+    """value is a finite real number with low <= value <= high."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{where}: {name} is {value!r}, expected a number from {low:g} to {high:g}; choose {name} in that range")
+
+
+def require_choice(where: str, name: str, value: str, options: Collection[str]) -> None:
+    """value is one of the named options."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{where}: {name} is {value!r}, expected one of {', '.join(map(repr, options))}; pick one of these")
+
+
+def require_rng(where: str, rng: torch.Generator) -> None:
+    """rng is a torch.Generator."""
+    if not isinstance(rng, torch.Generator):
+        raise ValueError(f"{where}: rng is {type(rng).__name__}, expected a torch.Generator; make one: torch.Generator().manual_seed(0)")
+
+
+def require_probabilities(where: str, name: str, p: Tensor, *, atol: float = 1e-5) -> None:
+    """Every row (last axis) of p is a distribution: entries in [0, 1] that sum to one."""
+    require_tensor(where, name, p)
+    if p.ndim == 0 or p.numel() == 0:
+        raise ValueError(f"{where}: {name} has shape {tuple(p.shape)}, expected distributions along a non-empty last axis (..., K); softmax makes one")
+    require_finite(where, name, p)
+    worst = (p.sum(-1) - 1).abs().max().item()
+    if p.min() < 0 or worst > atol:
+        raise ValueError(f"{where}: {name} is no distribution (smallest entry {p.min().item():.3g}, rows miss one by up to {worst:.3g}), "
+                         f"expected entries >= 0 summing to one; normalise: {name} / {name}.sum(-1, keepdim=True)")
+
+
+def require_means(where: str, name: str, mean: Tensor, columns: int) -> None:
+    """mean is a vector (columns,) of probabilities strictly inside (0, 1)."""
+    require_tensor(where, name, mean)
+    if mean.shape != (columns,):
+        raise ValueError(f"{where}: {name} has shape {tuple(mean.shape)}, expected ({columns},): one mean per visible unit; use base_rate(training_data)")
+    require_finite(where, name, mean)
+    if mean.min() <= 0 or mean.max() >= 1:
+        raise ValueError(f"{where}: {name} runs from {mean.min().item():.3g} to {mean.max().item():.3g}, expected values strictly between 0 and 1: "
+                         "a pixel that is never on has an infinite logit; use base_rate(training_data), which clamps")
+
+
+def require_schedule(where: str, schedule: Sequence[float] | Tensor) -> Tensor:
+    """Inverse temperatures from 0 to 1, strictly increasing, as float64 on the CPU.  (T,) -> (T,)."""
+    beta = torch.as_tensor(schedule, dtype=torch.float64).cpu()
+    if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0 or beta[-1] != 1 or not (beta.diff() > 0).all():
+        raise ValueError(f"{where}: the schedule has shape {tuple(beta.shape)}, expected at least two inverse temperatures that start at 0, end at 1 "
+                         "and strictly increase; torch.linspace(0, 1, 1000) is one")
+    return beta

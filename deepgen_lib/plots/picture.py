@@ -1,0 +1,58 @@
+"""A finished figure that can also say what it shows.
+
+In a notebook a Picture gives a PNG to the eyes, and to everyone else its description: as text/plain, which the validation of notebooks
+compares, and as the image's alternative text. In a live notebook `print(_.description)` reads the last picture aloud.
+"""
+from __future__ import annotations
+
+import functools
+import io
+from matplotlib.figure import Figure
+
+from .describe import describe
+from .style import DPI, SCREEN_DPI, course_style
+
+
+class Picture:
+    """figure: finished, nothing is drawn on it later. says: one sentence, the point of the picture; it leads the description."""
+
+    def __init__(self, figure: Figure, *, says: str = ""):
+        if not isinstance(figure, Figure):
+            raise ValueError(f"Picture: got {type(figure).__name__}, expected a matplotlib Figure; draw inside `with drawing() as (figure, axis):`")
+        if not figure.axes:
+            raise ValueError("Picture: the figure has no axes, so there is nothing to see; draw on it first")
+        self.figure, self.says = figure, says.strip()
+
+    @functools.cached_property
+    def description(self) -> str:
+        """The picture in words and numbers, read back from what was drawn."""
+        return "\n".join(filter(None, [self.says, describe(self.figure)]))
+
+    @functools.cached_property
+    def alt(self) -> str:
+        """Alternative text: the description without the numbers that only a machine compares, on one line."""
+        lines = filter(None, [self.says, describe(self.figure, detail=False)])
+        return " ".join("\n".join(lines).split())
+
+    def png(self) -> bytes:
+        """The picture as a PNG, the same bytes on every call."""
+        return self._png
+
+    @functools.cached_property
+    def _png(self) -> bytes:
+        buffer = io.BytesIO()
+        with course_style():
+            self.figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+        return buffer.getvalue()
+
+    @property
+    def width(self) -> int:
+        """Pixels on the screen; the PNG holds more, for dense screens."""
+        return round(self.figure.get_figwidth() * SCREEN_DPI)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": self.png(), "text/plain": self.description}
+        return data, {"image/png": {"alt": self.alt, "width": self.width}}
+
+    def __repr__(self) -> str:
+        return self.description

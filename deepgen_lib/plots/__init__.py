@@ -13,10 +13,11 @@ from .controls import explorable
 from .describe import describe
 from .images import draw_images, image_grid
 from .picture import Picture
-from .style import colour, drawing, role
+from .style import colour, drawing
+from .table import Table, table
 
-__all__ = ["Picture", "bars", "colour", "describe", "draw_bars", "draw_heatmap", "draw_images", "draw_lines", "draw_scatter", "drawing",
-           "explorable", "heatmap", "histogram", "image_grid", "lines", "role", "scatter"]
+__all__ = ["Picture", "Table", "bars", "colour", "describe", "draw_bars", "draw_heatmap", "draw_images", "draw_lines", "draw_scatter", "drawing",
+           "explorable", "heatmap", "histogram", "image_grid", "lines", "scatter", "table"]
 
 
 def __getattr__(name: str) -> ModuleType:

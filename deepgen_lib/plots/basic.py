@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from .inputs import array, named_series, text_labels
 from .picture import Picture
-from .style import SEQUENTIAL, drawing, role
+from .style import SEQUENTIAL, colour, drawing, roles
 
 
 def lines(x, series, *, xlabel: str, ylabel: str, title: str = "", says: str = "", log: str = "", bands: Mapping | None = None) -> Picture:
@@ -49,9 +49,10 @@ def histogram(series, *, xlabel: str, bins=40, title: str = "", says: str = "", 
     with drawing() as (figure, axis):
         found = named_series("histogram", series)
         edges = np.histogram_bin_edges(np.concatenate(list(found.values())), bins=bins)
-        for i, (name, values) in enumerate(found.items()):
+        look = roles(found)
+        for name, values in found.items():
             heights, _ = np.histogram(values, bins=edges, density=density)
-            axis.stairs(heights, edges, color=role(name, i).colour, fill=len(found) == 1, linewidth=2, label=name or None)
+            axis.stairs(heights, edges, color=look[name].colour, fill=len(found) == 1, linewidth=2, label=name or None)
         _legend(axis, found)
         axis.set(xlabel=xlabel, ylabel="density" if density else "count", title=title)
     return Picture(figure, says=says)
@@ -76,14 +77,15 @@ def draw_lines(axis: Axes, x, series, *, bands: Mapping | None = None, log: str 
     unknown = set(bands or {}) - set(found)
     if unknown or set(log) - set("xy"):
         raise ValueError(f"lines: got bands for {sorted(unknown)} and log={log!r}, expected names of series and 'x', 'y' or 'xy'")
-    for i, (name, y) in enumerate(found.items()):
+    look = roles(found)
+    for name, y in found.items():
         if y.shape != x.shape:
             raise ValueError(f"lines: series {name!r} is {y.shape}, expected {x.shape} like x; one value per point")
-        colour, dash = role(name, i)
+        line_colour, dash = look[name]
         if bands and name in bands:
             low, high = (array("lines", v, ndim=1, name=f"band of {name!r}") for v in bands[name])
-            axis.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0, label=f"_band of {name}")
-        axis.plot(x, y, color=colour, linestyle=dash, label=name or None, marker="o" if len(x) <= 12 else None)
+            axis.fill_between(x, low, high, color=line_colour, alpha=0.2, linewidth=0, label=f"_band of {name}")
+        axis.plot(x, y, color=line_colour, linestyle=dash, label=name or None, marker="o" if len(x) <= 12 else None)
     for letter in log:
         getattr(axis, f"set_{letter}scale")("log")
     _legend(axis, found)
@@ -91,11 +93,13 @@ def draw_lines(axis: Axes, x, series, *, bands: Mapping | None = None, log: str 
 
 def draw_scatter(axis: Axes, points, *, size: float = 22.0) -> None:
     """Points of {name: (N, 2)} on an axis."""
-    for i, (name, xy) in enumerate(named_series("scatter", points, ndim=2).items()):
+    found = named_series("scatter", points, ndim=2)
+    look = roles(found)
+    for i, (name, xy) in enumerate(found.items()):
         if xy.shape[1] != 2:
             raise ValueError(f"scatter: points {name!r} are {xy.shape}, expected (N, 2); one row per point")
-        axis.scatter(*xy.T, s=size, color=role(name, i).colour, marker="os^Dvp"[i % 6], alpha=0.75, linewidths=0, label=name or None)
-    _legend(axis, [t for t in axis.get_legend_handles_labels()[1]])
+        axis.scatter(*xy.T, s=size, color=look[name].colour, marker="os^Dvp"[i % 6], alpha=0.75, linewidths=0, label=name or None)
+    _legend(axis, found)
 
 
 def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False) -> None:
@@ -103,10 +107,11 @@ def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False
     found, categories = named_series("bars", series), text_labels("bars", categories)
     places, n = np.arange(len(categories)), len(found)
     above, below = np.zeros(len(categories)), np.zeros(len(categories))
+    look = roles(found)
     for i, (name, y) in enumerate(found.items()):
         if len(y) != len(categories):
             raise ValueError(f"bars: series {name!r} has {len(y)} values, expected {len(categories)}, one per category")
-        options = {"color": role(name, i).colour, "label": name or None, "edgecolor": "white", "hatch": ("", "//", "..", "xx")[i % 4] if n > 1 else ""}
+        options = {"color": look[name].colour, "label": name or None, "edgecolor": "white", "hatch": ("", "//", "..", "xx")[i % 4] if n > 1 else ""}
         if stacked:
             axis.bar(places, y, 0.7, bottom=np.where(y >= 0, above, below), **options)
             above, below = above + np.maximum(y, 0), below + np.minimum(y, 0)
@@ -115,7 +120,7 @@ def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False
     axis.set_xticks(places, categories)
     axis.grid(axis="x", visible=False)
     if any((y < 0).any() for y in found.values()):
-        axis.axhline(0, color=role("other").colour, linewidth=1, label="_zero")
+        axis.axhline(0, color=colour("other"), linewidth=1, label="_zero")
     _legend(axis, found)
 
 

@@ -39,6 +39,8 @@ def draw_images(axis: Axes, images, *, columns: int | None = None, contrast: str
         raise ValueError(f"image_grid: got contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
     tiles = as_images("image_grid", images)
     columns = _columns(len(tiles), columns, row_labels, column_labels)
+    if contrast == "ink" and (tiles.min() < -1e-6 or tiles.max() > 1 + 1e-6):
+        raise ValueError(f"image_grid: pixels run from {tiles.min():.3g} to {tiles.max():.3g}, expected [0, 1] for contrast 'ink'; use contrast='signed'")
     if contrast == "each":
         tiles = tiles / np.maximum(np.abs(tiles).max((1, 2), keepdims=True), 1e-12)
     sheet, gap = _sheet(tiles, columns), _gap(tiles)

@@ -6,7 +6,7 @@ relies on colour alone. The background is opaque: a figure reads the same in Jup
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ _RC = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.9, "axes.axisbelow": True,
     "axes.grid": True, "grid.color": "#e3e3e0", "grid.linewidth": 0.8,
     "lines.linewidth": 2.2, "lines.markersize": 6.0, "patch.linewidth": 0.8, "hatch.linewidth": 0.8,
-    "legend.frameon": True, "legend.framealpha": 0.9, "legend.edgecolor": "none", "legend.facecolor": "white",
+    "legend.frameon": False,
     "image.interpolation": "nearest", "image.cmap": SEQUENTIAL, "path.simplify": True, "axes.unicode_minus": True,
     "axes.formatter.useoffset": False,
 }
@@ -84,13 +84,19 @@ def drawing(*, rows: int = 1, columns: int = 1, width: float | None = None, heig
         yield figure, figure.subplots(rows, columns, **grid)
 
 
-def role(name: str, position: int = 0) -> Role:
-    """Colour and dash of a series: its role's where the name is or begins with a role, else the next of the cycle."""
-    words = name.lower().replace("-", " ").replace("_", " ").split()
-    for word in [name.lower(), *words[:1]]:
-        if word in ROLES:
-            return ROLES[word]
-    return CYCLE[position % len(CYCLE)]
+def roles(names: Iterable[str]) -> dict[str, Role]:
+    """Colour and dash of each series of a panel, all different: its role's where its name is or begins with a role, else the next free one."""
+    found: dict[str, Role] = {}
+    taken: set[str] = set()
+    for name in names:
+        role = next((ROLES[word] for word in (name.lower(), *_words(name)[:1]) if word in ROLES and ROLES[word].colour not in taken), None)
+        if role is not None:
+            found[name] = role
+            taken.add(role.colour)
+    for i, name in enumerate(n for n in names if n not in found):
+        found[name] = next((r for r in CYCLE if r.colour not in taken), CYCLE[i % len(CYCLE)])
+        taken.add(found[name].colour)
+    return found
 
 
 def colour(name: str) -> str:
@@ -101,3 +107,7 @@ def colour(name: str) -> str:
         return to_hex(name)
     except ValueError:
         raise ValueError(f"colour: got {name!r}, expected a role ({', '.join(ROLES)}) or a Matplotlib colour") from None
+
+
+def _words(name: str) -> list[str]:
+    return name.lower().replace("-", " ").replace("_", " ").split()

@@ -1,0 +1,42 @@
+"""A small table of numbers: Markdown for the eyes, aligned text for the comparison."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .inputs import array, text_labels
+
+
+class Table:
+    """header: names of the columns. rows: texts, the first of each is the row's name."""
+
+    def __init__(self, header: Sequence[str], rows: Sequence[Sequence[str]]):
+        self.header, self.rows = list(header), [list(row) for row in rows]
+
+    def _repr_markdown_(self) -> str:
+        lines = [self.header, ["---", *["---:"] * (len(self.header) - 1)], *self.rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+    def __repr__(self) -> str:
+        widths = [max(len(row[i]) for row in [self.header, *self.rows]) for i in range(len(self.header))]
+        return "\n".join("  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:]))]).rstrip() for row in [self.header, *self.rows])
+
+
+def table(rows: Mapping[str, Sequence], *, columns: Sequence[str], corner: str = "", digits: int = 3) -> Table:
+    """A table of {name of the row: (C,) numbers or texts}, C names of columns; numbers get `digits` decimals, whole numbers none."""
+    columns = text_labels("table", columns)
+    if not rows:
+        raise ValueError("table: got no rows, expected at least one {name: values}")
+    found = []
+    for name, values in rows.items():
+        values = list(values.tolist() if hasattr(values, "tolist") else values)
+        if len(values) != len(columns):
+            raise ValueError(f"table: row {name!r} has {len(values)} values, expected {len(columns)}, one per column")
+        found.append([str(name), *(_cell(value, digits) for value in values)])
+    return Table([corner, *columns], found)
+
+
+def _cell(value, digits: int) -> str:
+    if isinstance(value, (str, int)):
+        return str(value)
+    text = f"{float(array('table', value, name='a cell')):.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text

@@ -1,0 +1,11 @@
+# make VERB [ARGS="..."] [TORCH=cpu] [PYTHON=python3.12] is the same as python3 tools/course.py VERB ...
+PYTHON ?= python3
+ARGS ?=
+export TORCH
+
+.PHONY: help setup lab update test build release grade bench
+help:
+	@$(PYTHON) tools/course.py help
+
+setup lab update test build release grade bench:
+	@$(PYTHON) tools/course.py $@ $(ARGS)

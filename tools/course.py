@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The one entry to the course:  python3 tools/course.py VERB [ARGUMENTS]  is the same as  make VERB ARGS="ARGUMENTS".
+
+    lab      study: copy the notebooks into work/ and open JupyterLab there (--no-browser only serves)
+    update   bring a new version of the course; what you changed stays
+    test     test everything; with arguments, run pytest on them instead
+    setup    only make .venv, the environment that every other verb makes when it is missing or old
+    build    make notebooks, solutions, exercises and the ledger from source/
+    release  make only the exercises, from source/solutions
+    grade    mark the notebooks in submitted/STUDENT/CHAPTER/
+    bench    run the benchmarks
+
+TORCH=cpu in the environment takes PyTorch's CPU build. Needs Python 3.11 or newer and nothing else.
+"""
+import os
+import shutil
+import subprocess
+import sys
+
+NEEDED = (3, 11)
+if sys.version_info < NEEDED:  # before any import that an old Python could stumble over
+    newer = [name for name in ("python3.%d" % minor for minor in range(20, NEEDED[1] - 1, -1)) if shutil.which(name)]
+    sys.exit("deepgen needs Python %d.%d or newer; this is %d.%d (%s).\n" % (*NEEDED, *sys.version_info[:2], sys.executable)
+             + ("Found %s: type  make VERB PYTHON=%s" % (newer[0], newer[0]) if newer else "Install a newer one, for example with your system's packages."))
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if not __package__:
+    sys.path[0] = str(ROOT)  # run as a script: instead of tools/, whose names must not hide others
+
+from tools import environment, workspace
+
+START_PAGE = "notebooks/00_start_here.ipynb"
+QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+PYTEST = ["-m", "pytest", "-p", "tools.skip_guard", "-n", "2", "--dist", "loadscope"]
+PYTEST_RUNS = [  # options and folders, one run after another
+    ([], ["tests"]),
+    (["--nbval", "-p", "tools.nbval_tolerance"], ["notebooks", "solutions"]),
+]
+
+
+def setup(arguments):
+    environment.ensure(ROOT)
+    print("The environment in .venv is ready.")
+
+
+def lab(arguments):
+    python = environment.ensure(ROOT)
+    say(workspace.bring(ROOT, renew=False))
+    if not (ROOT / "work" / START_PAGE).exists():
+        raise environment.SetupError(f"{START_PAGE} is missing: this copy of the course is incomplete. Fetch it again, or build it: make build")
+    options = [f"--ServerApp.root_dir={ROOT / 'work'}", f"--LabApp.default_url=/lab/tree/{START_PAGE}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")  # Jupyter refuses otherwise; usual in containers
+    return run(python, "-m", "jupyterlab", *options, *arguments)
+
+
+def update(arguments):
+    if "--copies-only" not in arguments:
+        pull()
+        return run(sys.executable, __file__, "update", "--copies-only")  # by the version that has just arrived
+    say(workspace.bring(ROOT, renew=True) or ["Your copies in work/ are up to date."])
+
+
+def test(arguments):
+    python = environment.ensure(ROOT)
+    if arguments:  # they say what to run
+        return run(python, *PYTEST, *arguments, **QUIET)
+    codes = []
+    for options, folders in PYTEST_RUNS:
+        present = [folder for folder in folders if (ROOT / folder).is_dir()]
+        if present:
+            codes.append(run(python, *PYTEST, *options, *present, **QUIET))
+    return next(filter(None, codes), 0)
+
+
+def build(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.build", *arguments, **QUIET)
+
+
+def release(arguments):
+    return build(["--only", "exercises", *arguments])
+
+
+def grade(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.grade", *arguments, **QUIET)
+
+
+def bench(arguments):
+    python = environment.ensure(ROOT)
+    environment.pip(python, "--quiet", "-r", "requirements-bench.lock", "-c", "requirements.lock", root=ROOT)
+    return run(python, "-m", "benchmarks", *arguments)
+
+
+VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, grade, bench, update)}
+
+
+def pull():
+    """git pull --ff-only, or say in one line why not."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return print("This folder is no git clone: download the new version and unpack it over this folder. work/ is not touched by that.")
+    upstream = subprocess.run(["git", "rev-parse", "--abbrev-ref", "@{upstream}"], cwd=ROOT, capture_output=True, text=True)
+    if upstream.returncode:
+        return print("This clone follows no branch of another repository, so there is nothing to pull.")
+    if subprocess.call(["git", "pull", "--ff-only"], cwd=ROOT):
+        print("git could not bring the new version; its reason stands above. If you changed files of the course itself, put them back"
+              " (git status lists them): your own work belongs in work/.")
+
+
+def run(python, *arguments, **variables):
+    return subprocess.call([str(python), *arguments], cwd=ROOT, env=environment.clean_environment(**variables))
+
+
+def say(lines):
+    print("\n".join(lines), end="\n" if lines else "", flush=True)
+
+
+def main(arguments):
+    if not arguments or arguments[0] not in VERBS:
+        print(__doc__)
+        return 0 if arguments[:1] in ([], ["help"], ["--help"]) else f"No verb {arguments[0]!r}; expected one of {', '.join(VERBS)}."
+    try:
+        return VERBS[arguments[0]](arguments[1:])
+    except environment.SetupError as error:
+        return f"deepgen: {error}"
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

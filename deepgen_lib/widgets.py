@@ -17,6 +17,7 @@ from . import predictions
 from .plots import Picture
 from .plots.controls import control_options, first_values, render_name
 
+FRAME_DPI = 120  # of a picture that moves: a little coarser than one that stands
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -84,6 +85,10 @@ class Explorer:
             picture = self.render(**values)
             if not isinstance(picture, Picture):
                 raise ValueError(f"explore: {render_name(self.render)} returned {type(picture).__name__}, expected a Picture; return plots.lines(...) or Picture(figure)")
+            if self._frames:
+                first = next(iter(self._frames.values()))
+                first.png(FRAME_DPI)  # drawn, so that its layout is known
+                picture.place_like(first)
             self._frames[key] = picture
         return self._frames[key]
 
@@ -171,7 +176,7 @@ def _update(explorer: Explorer, image: ipywidgets.HTML, values: dict) -> None:
 
 
 def _img(picture: Picture) -> str:
-    source = base64.b64encode(picture.png()).decode()
+    source = base64.b64encode(picture.png(FRAME_DPI)).decode()
     return f'<img src="data:image/png;base64,{source}" alt="{html.escape(picture.alt)}" width="{picture.width}" style="max-width: 100%">'
 
 

@@ -37,7 +37,7 @@ ROLES = {  # what a colour means, everywhere in the course
 CYCLE = (Role(BLUE), Role(VERMILLION, (0, (5, 1.5))), Role(GREEN, (0, (3, 1, 1, 1))), Role(PURPLE, ":"), Role(ORANGE, (0, (6, 2))), Role(SKY), Role(BLACK, "--"))
 INK, SIGNED, SEQUENTIAL = "gray_r", "RdBu_r", "viridis"  # colour maps: pixels in [0, 1]; values around zero; values on one scale
 
-WIDTH, HEIGHT = 6.8, 3.8  # inches of a figure with one panel
+WIDTH, HEIGHT = 6.8, 3.6  # inches of a figure with one panel
 DPI, SCREEN_DPI = 150, 100  # pixels drawn and pixels shown per inch: crisp on a dense screen
 
 _RC = {
@@ -81,7 +81,10 @@ def drawing(*, rows: int = 1, columns: int = 1, width: float | None = None, heig
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         FigureCanvasAgg(figure)
-        yield figure, figure.subplots(rows, columns, **grid)
+        axes = figure.subplots(rows, columns, **grid)
+        for axis in figure.axes:
+            axis.locator_params(nbins=5)  # few ticks: quicker to read, and to draw
+        yield figure, axes
 
 
 def roles(names: Iterable[str]) -> dict[str, Role]:

@@ -29,9 +29,9 @@ def series(letter: str, values) -> str:
     values = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
     if len(values) <= FULL_LIST:
         return f"{letter} {listed(values)}"
-    steps = np.diff(values)
-    if steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-3):
-        return f"{letter} evenly from {number(values[0], _scale(values))} to {number(values[-1], _scale(values))}"
+    steps, scale = np.diff(values), _scale(values)
+    if abs(steps[0]) > 1e-6 * scale and np.allclose(steps, steps[0], rtol=1e-3, atol=1e-9 * scale):
+        return f"{letter} evenly from {number(values[0], scale)} to {number(values[-1], scale)}"
     along = values[np.linspace(0, len(values) - 1, 5).round().astype(int)]
     return f"{letter} runs {listed(along, values)}, {number_range(values)}"
 

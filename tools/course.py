@@ -8,7 +8,7 @@
     build    make notebooks, solutions, exercises and the ledger from source/
     release  make only the exercises, from source/solutions
     grade    mark the notebooks in submitted/STUDENT/CHAPTER/
-    bench    run the benchmarks
+    bench    run all benchmarks, or the one named first
 
 TORCH=cpu in the environment takes PyTorch's CPU build. Needs Python 3.11 or newer and nothing else.
 """
@@ -72,7 +72,7 @@ def test(arguments):
         present = [folder for folder in folders if (ROOT / folder).is_dir()]
         if present:
             codes.append(run(python, *PYTEST, *options, *present, **QUIET))
-    return next(filter(None, codes), 0)
+    return first_failure(codes)
 
 
 def build(arguments):
@@ -88,9 +88,13 @@ def grade(arguments):
 
 
 def bench(arguments):
+    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
+    if arguments and arguments[0] not in scripts:
+        raise environment.SetupError(f"no benchmark {arguments[0]!r}; expected one of {', '.join(scripts)}, or none for all of them.")
     python = environment.ensure(ROOT)
     environment.pip(python, "--quiet", "-r", "requirements-bench.lock", "-c", "requirements.lock", root=ROOT)
-    return run(python, "-m", "benchmarks", *arguments)
+    names = arguments[:1] or list(scripts)
+    return first_failure(run(python, scripts[name], *arguments[1:]) for name in names)
 
 
 VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, grade, bench, update)}
@@ -109,7 +113,12 @@ def pull():
 
 
 def run(python, *arguments, **variables):
-    return subprocess.call([str(python), *arguments], cwd=ROOT, env=environment.clean_environment(**variables))
+    return subprocess.call([str(part) for part in (python, *arguments)], cwd=ROOT, env=environment.clean_environment(**variables))
+
+
+def first_failure(codes):
+    """All are run; the first exit status that is not 0, or 0."""
+    return next(filter(None, list(codes)), 0)
 
 
 def say(lines):

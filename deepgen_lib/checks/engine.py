@@ -1,0 +1,144 @@
+"""The engine behind every check: run the student's answer, accept it if right, else say which known mistake it is.
+
+How to write an exercise, in `checks/<chapter>.py`:
+
+    def _inputs(rng):                                  # name of the case -> arguments; other seeds give other inputs
+        return {"random logits": (torch.randn(4, 3, generator=rng, dtype=torch.float64),), "equal logits": (torch.zeros(2, 3),)}
+
+    normalise = register(Exercise(
+        id="1.1", name="normalise", title="Make it sum to one", level="core", minutes=5, chapter="01_gibbs_bound",
+        success="every row is a distribution",
+        hints=("*Nudge.* ...", "*Equation.* ...", "*Pseudo-code.* ..."),
+        parts=(Part(
+            right=lambda logits: logits.softmax(-1), inputs=_inputs, axes=("B", "K"),
+            misconceptions={                           # what it looks like: (the wrong answer, what to say)
+                "columns": (lambda logits: logits.softmax(0), "you normalise columns; each row is one distribution"),
+                "log": (lambda logits: logits.log_softmax(-1), "these are log-probabilities: take the exponential"),
+                "shares": (lambda logits: logits / logits.sum(-1, keepdim=True), "a logit is a log-odds, not a share: exponentiate first"),
+            }),)))
+
+The notebook calls `checks.normalise(normalise)`, its hidden test `checks.normalise(normalise, seed=1)`. Variations:
+- an answer that is a value (a number, a tensor, text, a dictionary of these): leave `inputs` out; `right` and the wrong
+  answers are values. A wrong dictionary may hold only the keys that give the mistake away. Right values are never shown.
+- many right answers (a sampler, a model to be built): `measure(output, *arguments)` turns the answer into what is compared,
+  `expected(*arguments)` gives its exact value (default: measured on `right`), `atol` the tolerance, `quantity` names it.
+  A ValueError raised by `measure` is shown to the student.
+- cases that no seed changes: call the argument of `inputs` `_`, so that the tests know that it is meant.
+- a mistake with no fixed value: give a third entry, `looks_like(output, *arguments) -> bool`, asked on the first wrong case.
+- several functions in one exercise: one named Part each; `checks.three(f, g, h)`.
+In tests/right_answers/<chapter>.py put at least two right answers, written differently: `RIGHT = {"1.1": [answer, other]}`
+(a tuple of answers where there are several parts). tests/test_checks.py does the rest.
+"""
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from .examine import examine
+
+LEVELS = ("core", "stretch", "project")
+
+
+class Misconception(NamedTuple):
+    wrong: Any                                     # the wrong answer itself: a function, or a value
+    message: str                                   # what to tell whoever gives it
+    looks_like: Callable[..., bool] | None = None  # (output, *arguments) -> is it this mistake?
+
+
+@dataclass(frozen=True)
+class Part:
+    """One answer of an exercise: a function called on `inputs`, or (without inputs) a value."""
+    right: Any
+    misconceptions: dict[str, tuple]
+    name: str = ""
+    inputs: Callable[[torch.Generator], dict[str, tuple]] | None = None
+    axes: tuple[str, ...] = ()
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    measure: Callable[..., Any] | None = None
+    expected: Callable[..., Any] | None = None
+    quantity: str = ""
+
+    @property
+    def bank(self) -> dict[str, Misconception]:
+        return {name: Misconception(*entry) for name, entry in self.misconceptions.items()}
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise's card and its check: calling it with the student's answer(s) prints one line or raises AssertionError."""
+    id: str
+    name: str
+    title: str
+    level: str
+    minutes: int
+    chapter: str
+    hints: tuple[str, str, str]
+    success: str
+    parts: tuple[Part, ...]
+
+    def __post_init__(self):
+        rules = {
+            "id is two numbers, as in '1.2'": isinstance(self.id, str) and re.fullmatch(r"\d+\.\d+", self.id),
+            "name is a Python name": isinstance(self.name, str) and self.name.isidentifier(),
+            "chapter is a stem, as in '01_gibbs_bound', and its number begins the id":
+                re.fullmatch(r"\d\d_\w+", self.chapter) and str(int(self.chapter[:2])) == str(self.id).split(".")[0],
+            f"level is one of {', '.join(LEVELS)}": self.level in LEVELS,
+            "minutes is a whole number of at least 1": type(self.minutes) is int and self.minutes >= 1,
+            "hints are three texts: nudge, equation, pseudo-code":
+                type(self.hints) is tuple and len(self.hints) == 3 and all(isinstance(h, str) and h.strip() for h in self.hints),
+            "title and success are not empty": self.title and self.success,
+            "parts is a tuple of Part, each named where there are several":
+                type(self.parts) is tuple and self.parts and all(isinstance(p, Part) for p in self.parts)
+                and (len(self.parts) == 1 or len({p.name for p in self.parts if p.name}) == len(self.parts)),
+        }
+        if broken := [rule for rule, holds in rules.items() if not holds]:
+            raise ValueError(f"Exercise {self.id}: {broken[0]}; got {self}")
+
+    def __call__(self, *answers, seed: int = 0) -> None:
+        """Print `1.2 right: ...`, or raise AssertionError with what was returned, what was expected and the likely mistake."""
+        if len(answers) != len(self.parts):
+            names = ", ".join(part.name or "your answer" for part in self.parts)
+            raise AssertionError(f"{self.id} not yet: the check got {len(answers)} answers, expected {len(self.parts)}: {names}")
+        notes = []
+        for part, answer in zip(self.parts, answers):
+            if complaint := examine(part, answer, seed, notes):
+                where = f" ({part.name})" if len(self.parts) > 1 else ""
+                raise AssertionError(f'{self.id} not yet{where}: {complaint.rstrip(".")}. Next: hint("{self.id}")') from None
+        print(f"{self.id} right: {self.success}{''.join(dict.fromkeys(notes))}")
+
+
+_REGISTRY: dict[str, Exercise] = {}
+
+
+def register(exercise: Exercise) -> Exercise:
+    """Make `checks.<name>`, `hint` and `start_over` find the exercise.  Raises ValueError when its id or name is taken."""
+    for other in _REGISTRY.values():
+        same = (other.id == exercise.id, other.name == exercise.name)
+        if any(same) and not (all(same) and other.title == exercise.title):  # the same one again: its file was reloaded
+            raise ValueError(f"register: exercise {exercise.id} '{exercise.name}' meets {other.id} '{other.name}', "
+                             "expected an id and a name of its own; rename one")
+    _REGISTRY[exercise.id] = exercise
+    return exercise
+
+
+def registered() -> list[Exercise]:
+    """Every exercise of every chapter, in order."""
+    from . import chapters
+    for chapter in chapters():
+        importlib.import_module(f"{__package__}.{chapter}")
+    return sorted(_REGISTRY.values(), key=lambda exercise: [int(n) for n in exercise.id.split(".")])
+
+
+def find(exercise_id: str) -> Exercise:
+    """The exercise with this id, such as "1.2".  Raises ValueError that lists the ids there are."""
+    known = {exercise.id: exercise for exercise in registered()}
+    if exercise_id not in known:
+        raise ValueError(f'got exercise {exercise_id!r}, expected one of {", ".join(known) or "none: no chapter has exercises yet"}; '
+                         'write it as text, for example "1.2"')
+    return known[exercise_id]

@@ -17,6 +17,7 @@ from . import predictions
 from .plots import Picture
 from .plots.controls import control_options, first_values, render_name
 
+KEPT_FRAMES = 64
 FRAME_DPI = 120  # of a picture that moves: a little coarser than one that stands
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -75,6 +76,7 @@ class Explorer:
         self.render, self.options = render, control_options(render, controls)
         self.values = first_values(render, self.options, start)
         self._frames: dict[tuple, Picture] = {}
+        self._first: Picture | None = None
         self.picture = self.frame(**self.values)  # drawn at once: a fault shows here, not on the first move
         self._box = None
 
@@ -85,12 +87,19 @@ class Explorer:
             picture = self.render(**values)
             if not isinstance(picture, Picture):
                 raise ValueError(f"explore: {render_name(self.render)} returned {type(picture).__name__}, expected a Picture; return plots.lines(...) or Picture(figure)")
-            if self._frames:
-                first = next(iter(self._frames.values()))
-                first.png(FRAME_DPI)  # drawn, so that its layout is known
-                picture.place_like(first)
-            self._frames[key] = picture
+            self._keep(key, picture)
         return self._frames[key]
+
+    def _keep(self, key: tuple, picture: Picture) -> None:
+        """Remember a frame, with its panels where the first frame has them; of many frames the oldest are drawn anew when asked for."""
+        if self._first is None:
+            self._first = picture
+        else:
+            self._first.png(FRAME_DPI)  # drawn, so that its layout is known
+            picture.place_like(self._first)
+        while len(self._frames) >= KEPT_FRAMES:
+            del self._frames[next(iter(self._frames))]
+        self._frames[key] = picture
 
     def combinations(self) -> Iterator[tuple]:
         """The values of every frame, the last control running fastest."""

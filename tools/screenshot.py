@@ -39,7 +39,11 @@ def screenshot(notebook: Path, to: Path, *, run: bool = False, dark: bool = Fals
 
 
 def _pages(page, stem: Path) -> list[Path]:
-    height, shown = page.evaluate(f"() => {{ const n = document.querySelector('{NOTEBOOK}'); return [n.scrollHeight, n.clientHeight]; }}")
+    page.evaluate(f"() => document.querySelector('{NOTEBOOK}').scrollTo(0, 0)")
+    height, shown = page.evaluate(f"""() => {{
+        const outer = document.querySelector('{NOTEBOOK}'), cells = outer.querySelectorAll('.jp-Cell');
+        return [cells[cells.length - 1].getBoundingClientRect().bottom - outer.getBoundingClientRect().top, outer.clientHeight];
+    }}""")
     found = []
     for number, top in enumerate(range(0, height, shown - 40), 1):
         page.evaluate(f"top => document.querySelector('{NOTEBOOK}').scrollTo(0, top)", top)

@@ -44,7 +44,11 @@ class Picture:
             self.figure.set_dpi(dpi)
             self.figure.canvas.draw()
         pixels = Image.fromarray(np.asarray(self.figure.canvas.buffer_rgba())).convert("RGB")
-        pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, format="png")
+        image = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        palette, paper = image.getpalette(), 3 * image.getpixel((0, 0))
+        palette[paper:paper + 3] = pixels.getpixel((0, 0))  # the mean of near-white colours drifts between frames: pin the paper
+        image.putpalette(palette)
+        image.save(buffer, format="png")
         return buffer.getvalue()
 
     def place_like(self, other: Picture) -> None:

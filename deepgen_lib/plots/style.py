@@ -41,7 +41,7 @@ WIDTH, HEIGHT = 6.8, 3.6  # inches of a figure with one panel
 DPI, SCREEN_DPI = 150, 100  # pixels drawn and pixels shown per inch: crisp on a dense screen
 
 _RC = {
-    "figure.facecolor": PAPER, "axes.facecolor": "white", "savefig.facecolor": PAPER, "savefig.transparent": False,
+    "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "savefig.transparent": False,
     "font.family": "DejaVu Sans", "font.size": 11.5, "axes.titlesize": 12.5, "axes.labelsize": 11.5, "legend.fontsize": 10.5,
     "xtick.labelsize": 10.5, "ytick.labelsize": 10.5, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.titlepad": 8.0,
     "text.color": BLACK, "axes.labelcolor": BLACK, "axes.edgecolor": GREY, "xtick.color": BLACK, "ytick.color": BLACK,

@@ -1,0 +1,97 @@
+"""The two-minute tour: noise becomes structure.
+
+landscape: 3,000 draws from p(x) ∝ exp(-β E(x)) on a plane, E a pinwheel of five valleys. At β = 0 the energy counts for nothing and the
+draws are noise; at β = 1 they are the model's. All frames share their random numbers, so that one sees each draw travel.
+noise_to_digits: the same with a trained RBM, whose Gibbs chains turn random pixels into digits.
+"""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ..rbm import RBM
+from ..sampling import sample_h_from_v, sample_v_from_h
+from .controls import explorable
+from .images import image_grid
+from .picture import Picture
+from .style import BLACK, BLUE, GREEN, ORANGE, PAPER, PURPLE, VERMILLION, drawing
+
+N_ARMS, N_POINTS, N_CELLS, RADIUS = 5, 3000, 240, 3.2
+INVERSE_TEMPERATURES = (0.0, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0)
+LEVELS, VALLEYS = (1, 3, 6, 10, 15, 21), ("#d3dbe6", "#dde3ec", "#e6ebf1", "#eef1f5", "#f4f6f8", "#f9fafa", PAPER)  # deeper is darker
+CHAIN_STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)
+
+
+@explorable(inverse_temperature=INVERSE_TEMPERATURES)
+def landscape(*, inverse_temperature: float = 0.12) -> Picture:
+    """Draws from exp(-β E) over the contours of E, coloured by the sector of the plane from which they set out at β = 0."""
+    grid, energies = _energy()
+    start, points = _draws(0.0), _draws(inverse_temperature)
+    sector = np.floor((np.arctan2(start[:, 1], start[:, 0]) / (2 * np.pi) % 1) * N_ARMS).astype(int)
+    with drawing(width=5.6, height=5.8) as (figure, axis):
+        axis.contourf(grid, grid, energies, levels=LEVELS, colors=VALLEYS, extend="both")
+        for arm, colour in enumerate((BLUE, VERMILLION, GREEN, PURPLE, ORANGE)):
+            axis.scatter(*points[sector == arm].T, s=7, color=colour, alpha=0.8, linewidths=0, label=f"_draws that set out in sector {arm + 1}")
+        axis.set(xlim=(-RADIUS, RADIUS), ylim=(-RADIUS, RADIUS), xticks=[], yticks=[], aspect="equal")
+        axis.set_title(rf"draws from $e^{{-\beta E(x)}}$ at $\beta$ = {inverse_temperature:g}", color=BLACK)
+        axis.set_frame_on(False)
+    what = "noise, spread evenly" if inverse_temperature == 0 else "the model: every draw has found a valley" if inverse_temperature == 1 else "half-way: the draws feel the valleys"
+    return Picture(figure, says=f"Inverse temperature {float(inverse_temperature)!r}: {what}.")
+
+
+def noise_to_digits(rbm: RBM, *, rows: int = 5, columns: int = 10, seed: int = 0) -> Callable[..., Picture]:
+    """A render(step=...) of an RBM's Gibbs chains started from fair coin flips: what each chain's pixels expect after `step` steps."""
+    if rbm.W.shape[0] != 784:
+        raise ValueError(f"noise_to_digits: the RBM has {rbm.W.shape[0]} visible units, expected 784, those of a 28 x 28 image")
+
+    @functools.cache
+    def frames() -> dict[int, torch.Tensor]:
+        rng = torch.Generator().manual_seed(seed)
+        v = torch.rand(rows * columns, 784, generator=rng).round()
+        found = {0: v}
+        with torch.no_grad():
+            for step in range(1, CHAIN_STEPS[-1] + 1):
+                h = sample_h_from_v(rbm, v, rng)
+                if step in CHAIN_STEPS:
+                    found[step] = torch.sigmoid(rbm.visible_logits(h))
+                v = sample_v_from_h(rbm, h, rng)
+        return found
+
+    @explorable(step=CHAIN_STEPS)
+    def render(*, step: int = 0) -> Picture:
+        title = "random pixels" if step == 0 else f"after {step} Gibbs step{'s' * (step > 1)}"
+        return image_grid(frames()[step], columns=columns, title=title, says="Random pixels become digits, Gibbs step by Gibbs step.")
+
+    return render
+
+
+@functools.cache
+def _energy() -> tuple[np.ndarray, np.ndarray]:
+    """The grid of one axis (N,) and the pinwheel's energy (N, N) over it, rows from low to high y."""
+    grid = np.linspace(-RADIUS, RADIUS, N_CELLS)
+    x, y = np.meshgrid(grid, grid)
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    bend = np.sin(N_ARMS / 2 * (angle - 0.55 * radius)) ** 2  # zero along five bent arms
+    return grid, 14.0 * bend * np.minimum(radius, 1.0) + 6.0 * (radius - 1.7) ** 2 + 6.0 * np.exp(-4 * radius**2)
+
+
+@functools.cache
+def _draws(inverse_temperature: float) -> np.ndarray:
+    """Exact draws (N_POINTS, 2) from the gridded density, by inverting its distribution functions at uniforms that no frame changes."""
+    grid, energies = _energy()
+    density = np.exp(-inverse_temperature * (energies - energies.min()))
+    u = np.random.default_rng(13).random((2, N_POINTS))
+    y = _invert(grid, density.sum(1)[None].repeat(N_POINTS, 0), u[0])
+    row = np.clip(np.round((y + RADIUS) / (2 * RADIUS) * (N_CELLS - 1)).astype(int), 0, N_CELLS - 1)
+    return np.stack([_invert(grid, density[row], u[1]), y], 1)
+
+
+def _invert(grid: np.ndarray, weights: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The points (N,) where distribution functions with these weights (N, cells) reach u (N,), linear within a cell."""
+    cumulative = np.cumsum(weights, 1) / weights.sum(1, keepdims=True)
+    cell = (cumulative < u[:, None]).sum(1).clip(1, len(grid) - 1)
+    low, high = (np.take_along_axis(cumulative, c[:, None], 1)[:, 0] for c in (cell - 1, cell))
+    return grid[cell - 1] + (grid[1] - grid[0]) * np.clip((u - low) / np.maximum(high - low, 1e-12), 0, 1)

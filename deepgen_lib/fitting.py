@@ -47,9 +47,10 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     trainer.check_data(data)
     require_count("fit", "batch_size", batch_size, maximum=len(data))
     done, order, history = 0, torch.empty(0, dtype=torch.int64), []
+    run = {"n_updates": str(n_updates), "batch_size": str(batch_size), "examples": str(len(data))}
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
-        done, order = _load(path, trainer, rng, n_updates)
+        done, order = _load(path, trainer, rng, run)
     resumed_at, marks = done, {n_updates * i // 20 for i in range(21)}
     batches_per_epoch = len(data) // batch_size
     if watch is not None and done == 0:
@@ -64,7 +65,7 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
         if watch is not None and done in marks:
             history.append(watch(done, trainer.model))
         if path is not None and (done % CHECKPOINT_EVERY == 0 or done == n_updates):
-            _save(path, trainer, rng, done, n_updates, order)
+            _save(path, trainer, rng, done, run, order)
     _require_alive(trainer.model)
     return FitResult(done, resumed_at, history)
 
@@ -85,23 +86,27 @@ def load_model(path: str | os.PathLike, model: nn.Module) -> nn.Module:
     return model
 
 
-def _save(path: Path, trainer: Trainer, rng: torch.Generator, done: int, n_updates: int, order: Tensor) -> None:
+def _save(path: Path, trainer: Trainer, rng: torch.Generator, done: int, run: dict[str, str], order: Tensor) -> None:
     tensors = {f"model.{k}": v.detach() for k, v in trainer.model.state_dict().items()}
     tensors |= {f"trainer.{k}": v for k, v in trainer.state().items()}
     tensors |= {"rng": rng.get_state(), "order": order}
-    _write(path, {k: v.contiguous() for k, v in tensors.items()}, trainer.describe() | {"done": str(done), "n_updates": str(n_updates)})
+    _write(path, {k: v.contiguous() for k, v in tensors.items()}, _describe(trainer, run) | {"done": str(done)})
 
 
-def _load(path: Path, trainer: Trainer, rng: torch.Generator, n_updates: int) -> tuple[int, Tensor]:
+def _load(path: Path, trainer: Trainer, rng: torch.Generator, run: dict[str, str]) -> tuple[int, Tensor]:
     tensors, notes = _read(path)
-    expected = trainer.describe() | {"n_updates": str(n_updates)}
-    differs = [f"{k} was {notes.get(k)}, is {v}" for k, v in expected.items() if notes.get(k) != v]
+    differs = [f"{k} was {notes.get(k)}, is {v}" for k, v in _describe(trainer, run).items() if notes.get(k) != v]
     if differs:
         raise ValueError(f"fit: {path} is a checkpoint of another run ({'; '.join(differs)}), expected the same options; use another file name, or delete it")
     trainer.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     trainer.load_state({k.removeprefix("trainer."): v for k, v in tensors.items() if k.startswith("trainer.")})
     rng.set_state(tensors["rng"])
     return int(notes["done"]), tensors["order"]
+
+
+def _describe(trainer: Trainer, run: dict[str, str]) -> dict[str, str]:
+    """What must be the same for a run to go on: the trainer's options, the run's and the model's shapes, as words."""
+    return trainer.describe() | run | {name: str(tuple(value.shape)) for name, value in trainer.model.state_dict().items()}
 
 
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:

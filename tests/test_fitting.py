@@ -1,0 +1,173 @@
+"""fitting.py: batches, checkpoints, and a resumed run that ends bit for bit where an unbroken one does."""
+import math
+
+import pytest
+import torch
+
+from deepgen_lib import RBM, CDOptions, RBMTrainer, all_states, base_rate, fit, fitting, load_model, save_model
+
+DATA = all_states(5).float().repeat(3, 1)[:70]
+
+
+class Recorder:
+    """A trainer that only notes what it is given."""
+
+    def __init__(self):
+        self.model, self.batches, self.fractions = torch.nn.Linear(1, 1), [], []
+
+    def update(self, batch, fraction, rng):
+        self.batches.append(batch.clone())
+        self.fractions.append(fraction)
+
+    def check_data(self, data): pass
+    def state(self): return {}
+    def load_state(self, state): pass
+    def describe(self): return {}
+
+
+def trainer_for(seed: int, **options) -> tuple[RBMTrainer, torch.Generator]:
+    rng = torch.Generator().manual_seed(seed)
+    rbm = RBM(5, 3, rng=rng)
+    return RBMTrainer(rbm, CDOptions(**options), data_mean=base_rate(DATA), rng=rng), rng
+
+
+def test_every_epoch_sees_each_example_once_in_a_new_order(rng):
+    recorder, data = Recorder(), torch.arange(23.0)[:, None]
+    result = fit(recorder, data, n_updates=9, batch_size=5, rng=rng)
+    epochs = [torch.cat(recorder.batches[i:i + 4]).flatten().tolist() for i in (0, 4)]
+    assert all(len(set(epoch)) == 20 for epoch in epochs) and epochs[0] != epochs[1]  # 3 of 23 are dropped
+    assert epochs[0] != sorted(epochs[0]) and all(batch.shape == (5, 1) for batch in recorder.batches)
+    assert recorder.fractions == [i / 9 for i in range(9)]
+    assert result == (9, 0, [])
+
+
+def test_watch_sees_the_start_the_end_and_every_twentieth(rng):
+    seen = fit(Recorder(), torch.zeros(10, 1), n_updates=40, batch_size=5, watch=lambda update, model: (update, type(model).__name__), rng=rng).history
+    assert seen == [(update, "Linear") for update in range(0, 41, 2)]
+
+
+OPTIONS = [dict(momentum=0.7, weight_decay=0.01), dict(persistent=True, centred=True, n_chains=9, momentum=0.5), dict(n_gibbs_steps=3, sparsity_target=0.1, sparsity_weight=1.0)]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("killed_at", [8, 13, 29])
+def test_a_run_killed_in_the_middle_resumes_bit_for_bit(options, killed_at, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 4)
+    unbroken, rng = trainer_for(0, **options)
+    fit(unbroken, DATA, n_updates=30, batch_size=10, rng=rng)  # seven updates an epoch
+
+    file = tmp_path / "run.safetensors"
+    broken, rng = trainer_for(0, **options)
+    update, count = broken.update, iter(range(1000))
+
+    def killed(*arguments):
+        if next(count) == killed_at:
+            raise KeyboardInterrupt
+        update(*arguments)
+    broken.update = killed
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, DATA, n_updates=30, batch_size=10, checkpoint=file, rng=rng)
+
+    resumed, rng = trainer_for(99, **options)  # another start and other numbers: all of it must come from the file
+    result = fit(resumed, DATA, n_updates=30, batch_size=10, checkpoint=file, rng=rng)
+    assert (result.n_updates, result.resumed_at) == (30, killed_at // 4 * 4)
+    for a, b in ((unbroken.model.state_dict(), resumed.model.state_dict()), (unbroken.state(), resumed.state())):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    trainer, rng = trainer_for(0)
+    fit(trainer, DATA, n_updates=5, batch_size=10, checkpoint=tmp_path / "run.safetensors", rng=rng)
+    W = trainer.model.W.detach().clone()
+    again, rng = trainer_for(1)
+    assert fit(again, DATA, n_updates=5, batch_size=10, checkpoint=tmp_path / "run.safetensors", rng=rng).resumed_at == 5
+    assert torch.equal(again.model.W, W)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    trainer, rng = trainer_for(0, persistent=True)
+    fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=tmp_path / "run.safetensors", rng=rng)
+    return tmp_path / "run.safetensors"
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(learning_rate=0.01), "learning_rate was 0.05, is 0.01"), (dict(persistent=False), "persistent was True, is False"),
+    (dict(n_chains=7), "n_chains was 100, is 7"),
+])
+def test_a_checkpoint_of_other_options_is_refused(change, message, checkpoint):
+    trainer, rng = trainer_for(0, **(dict(persistent=True) | change))
+    with pytest.raises(ValueError, match=f"checkpoint of another run \\({message}\\), expected the same options; use another file name, or delete it"):
+        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
+
+
+@pytest.mark.parametrize("run, message", [
+    (dict(n_updates=8), "n_updates was 4, is 8"), (dict(batch_size=5), "batch_size was 10, is 5"), (dict(data=DATA[:60]), "examples was 70, is 60"),
+])
+def test_a_checkpoint_of_another_run_is_refused(run, message, checkpoint):
+    trainer, rng = trainer_for(0, persistent=True)
+    with pytest.raises(ValueError, match=message):
+        fit(trainer, **(dict(data=DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng) | run))
+
+
+def test_a_checkpoint_of_another_size_is_refused(checkpoint, rng):
+    trainer = RBMTrainer(RBM(5, 4, rng=rng), CDOptions(persistent=True), rng=rng)
+    with pytest.raises(ValueError, match=r"W was \(5, 3\), is \(5, 4\)"):
+        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:len(b) // 2], lambda b: b"", lambda b: b[:40], lambda b: b"not a checkpoint at all, sorry"], ids=["half", "empty", "header", "text"])
+def test_a_damaged_checkpoint_says_what_to_do(damage, checkpoint):
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    trainer, rng = trainer_for(0, persistent=True)
+    with pytest.raises(ValueError, match="run.safetensors is damaged .*delete it and train again"):
+        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
+
+
+def test_a_model_file_is_no_checkpoint(tmp_path):
+    trainer, rng = trainer_for(0)
+    save_model(tmp_path / "model.safetensors", trainer.model)
+    with pytest.raises(ValueError, match="checkpoint of another run"):
+        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=tmp_path / "model.safetensors", rng=rng)
+
+
+def test_a_write_that_dies_leaves_the_old_checkpoint_whole(checkpoint, monkeypatch):
+    old = checkpoint.read_bytes()
+
+    def dies(tensors, path, **_):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+    monkeypatch.setattr(fitting.safetensors.torch, "save_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(checkpoint, RBM(5, 3))
+    assert checkpoint.read_bytes() == old
+
+
+def test_a_model_saved_is_loaded_bit_for_bit_and_other_sizes_are_refused(tmp_path, rng):
+    rbm = RBM(5, 3, weight_std=1.0, rng=rng)
+    save_model(tmp_path / "rbm.safetensors", rbm, notes={"made by": "a test"})
+    loaded = load_model(tmp_path / "rbm.safetensors", RBM(5, 3))
+    assert all(torch.equal(a, b) for a, b in zip(rbm.parameters(), loaded.parameters()))
+    with pytest.raises(ValueError, match=r"W.*\(5, 3\).*expected.*\(3, 5\)"):
+        load_model(tmp_path / "rbm.safetensors", RBM(3, 5))
+    with pytest.raises(ValueError, match="does not exist"):
+        load_model(tmp_path / "other.safetensors", RBM(5, 3))
+
+
+def test_training_that_diverges_says_so(tmp_path):
+    trainer, rng = trainer_for(0, learning_rate=1e38, final_learning_rate=1e38, momentum=0.999)
+    with pytest.raises(ValueError, match="training diverged, .*not finite.*lower the learning rate"):
+        fit(trainer, DATA, n_updates=20, batch_size=10, rng=rng)
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(data=torch.full((20, 5), math.nan)), "fit: data contains NaN"), (dict(data=torch.full((20, 5), 0.3)), "fit: data has values other than 0 and 1"),
+    (dict(data=DATA[:, :4]), r"fit: data has shape \(70, 4\), expected \(B, 5\)"), (dict(data=DATA[:0]), "fit: data is empty"),
+    (dict(n_updates=0), "n_updates is 0"), (dict(batch_size=71), "batch_size is 71, expected a whole number of at least 1 and at most 70"), (dict(rng=1), "rng is int"),
+])
+def test_bad_input_is_refused_before_anything_is_trained(change, message):
+    trainer, rng = trainer_for(0)
+    W = trainer.model.W.detach().clone()
+    with pytest.raises(ValueError, match=message):
+        fit(trainer, **(dict(data=DATA, n_updates=3, batch_size=10, rng=rng) | change))
+    assert torch.equal(trainer.model.W, W)

@@ -1,0 +1,80 @@
+"""The student's notebook, made from the solution by nbgrader: solution regions become stubs, hidden tests and outputs go.
+
+The work is done in a temporary course, without a database, so nothing is left behind.
+"""
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from tools.sources import METADATA, ROOT, read_notebook, write_notebook
+
+MARKS = tuple(f"{end} {region}" for region in ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME") for end in ("BEGIN", "END"))
+MIN_SECRET = 12  # characters
+
+
+def release(stem: str, solution: NotebookNode, *, root: Path = ROOT) -> NotebookNode:
+    """What a student gets of a solution notebook (inputs suffice: it is not executed). Cell ids stay as they are."""
+    from nbgrader.converters import GenerateAssignment  # slow to import
+    from nbgrader.coursedir import CourseDirectory
+    with tempfile.TemporaryDirectory() as course:
+        config = course_config(Path(course), stem, root=root)
+        config.SaveCells.enabled = False
+        config.GenerateAssignment.no_database = True
+        write_notebook(solution, Path(course) / "solutions" / stem / f"{stem}.ipynb")
+        converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
+        converter.log = _quiet()
+        try:
+            converter.start()
+        except Exception as error:
+            raise RuntimeError(f"release: nbgrader refused {stem}: {error}") from error
+        released = read_notebook(Path(course) / "exercises" / stem / f"{stem}.ipynb")
+    released.metadata = nbformat.from_dict(METADATA)
+    return released
+
+
+def course_config(course: Path, stem: str, *, root: Path = ROOT) -> Config:
+    """The repository's nbgrader_config.py, for one chapter of a course that lies elsewhere."""
+    config = Config()
+    if (root / "nbgrader_config.py").exists():
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+    folders = {"root": str(course), "source_directory": "solutions", "release_directory": "exercises", "assignment_id": stem}
+    config.CourseDirectory.update(folders | {"db_url": f"sqlite:///{course / 'gradebook.db'}"})
+    return config
+
+
+def leaks(solution: NotebookNode, released: NotebookNode) -> list[str]:
+    """Lines of the solution's hidden regions that a student could read in the released notebook, and anything left of the regions' marks."""
+    readable = [(cell.id, _squeeze(text)) for cell in released.cells for text in [cell.source, *map(str, cell.get("outputs", []))]]
+    found = [f"cell {cell_id} holds the mark {mark!r}" for mark in MARKS for cell_id, text in readable if mark in text]
+    for line in secret_lines(solution):
+        found += [f"cell {cell_id} holds the solution's line {line!r}" for cell_id, text in readable if line in text]
+    return found
+
+
+def secret_lines(solution: NotebookNode) -> list[str]:
+    """The lines inside solution and hidden-test regions that give something away; shorter ones ("else:", "return h") could stand anywhere."""
+    lines, inside = [], False
+    for line in (line for cell in solution.cells for line in cell.source.splitlines()):
+        if any(mark in line for mark in MARKS):
+            inside = "BEGIN" in line
+        elif inside and len(_squeeze(line)) >= MIN_SECRET:
+            lines.append(_squeeze(line))
+    return lines
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _quiet() -> logging.Logger:
+    logger = logging.getLogger("deepgen.nbgrader")
+    logger.setLevel(logging.CRITICAL)
+    return logger

@@ -1,0 +1,61 @@
+"""Execute a notebook in a fresh kernel of this interpreter, the same way wherever it is built."""
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import nbclient
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+
+from tools.sources import ROOT, code_cells
+
+FIXED = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def python_path() -> str:
+    """PYTHONPATH for kernels: what the caller set, then this checkout, so that its deepgen_lib is found from any folder."""
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+
+
+def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False, timeout: int = 600) -> NotebookNode:
+    """Run every cell in order in a new kernel started in `folder`; outputs and counts 1..n are stored in `notebook`.
+
+    Raises RuntimeError naming the cell and its error, unless allow_errors.
+    """
+    manager = AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager())
+    client = nbclient.NotebookClient(notebook, km=manager, timeout=timeout, allow_errors=allow_errors, record_timing=False,
+                                     store_widget_state=False, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
+    metadata = notebook.metadata.copy()
+    environment = os.environ | FIXED | {"PYTHONPATH": python_path()}
+    try:
+        client.execute(env=environment, stderr=subprocess.DEVNULL, cleanup_kc=True)  # of stderr this hides the kernel's own log alone
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise RuntimeError(_first_failure(notebook, error)) from None
+    notebook.metadata = metadata  # the client adds the kernel's exact version
+    for cell in code_cells(notebook):
+        cell.outputs = [_without_widget_view(output) for output in cell.outputs]
+    return notebook
+
+
+def _first_failure(notebook: NotebookNode, error: Exception) -> str:
+    """Names the cell that failed, or the first that has no count when the kernel died or the time was up."""
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        where = f"cell {cell.id} (code cell {number})"
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+                return f"{where}: {output.ename}: {output.evalue}"
+        if cell.execution_count is None:
+            return f"{where}: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _without_widget_view(output: NotebookNode) -> NotebookNode:
+    """A stored widget has no model any more: keep the picture and the words beside it, which every viewer can show."""
+    if WIDGET in output.get("data", {}) and len(output.data) > 1:
+        del output.data[WIDGET]
+    return output

@@ -313,3 +313,15 @@ def test_start_over_adds_a_cell_and_replaces_none(shelf, monkeypatch, capsys):
     monkeypatch.setattr(aid, "_shell", lambda: Shell())
     aid.start_over("1.1")
     assert Shell.calls == [("the start", False)] and "what you wrote stays" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_the_words_of_not_yet_and_no_traceback(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+    from deepgen_lib.checks.engine import NotYet
+    shell = InteractiveShell()
+    shell.user_ns["error"] = NotYet("1.1 not yet: you returned 3")
+    shell.run_cell("raise error")
+    assert "1.1 not yet" in (shown := "".join(capsys.readouterr())) and "Traceback" not in shown and "raise error" not in shown
+    shell.user_ns["error"] = AssertionError("1.1 not yet: you returned 3")
+    shell.run_cell("raise error")
+    assert "Traceback" in "".join(capsys.readouterr())

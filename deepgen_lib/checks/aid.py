@@ -45,9 +45,12 @@ def start_over(exercise_id: str) -> None:
 
 
 def untouched_start(exercise: Exercise, *, root: Path | None = None) -> str:
-    """The text of the exercise's cell in the released notebook exercises/<chapter>/<chapter>.ipynb under `root` (the repository)."""
+    """The text of the exercise's cell in the released notebook exercises/<chapter>/<chapter>.ipynb under `root` (the repository).
+
+    The start page has its exercise in itself, in the cell whose id is ex-0-1.
+    """
     root = root or Path(__file__).resolve().parents[2]
-    path = root / "exercises" / exercise.chapter / f"{exercise.chapter}.ipynb"
+    path = root / ("notebooks" if exercise.chapter == "00_start_here" else f"exercises/{exercise.chapter}") / f"{exercise.chapter}.ipynb"
     if not path.is_file():
         raise FileNotFoundError(f"start_over: got no file {path.relative_to(root)} beside deepgen_lib, expected the released exercises; "
                                 "in a clone restore them with `git checkout -- exercises`, elsewhere take the notebook from the course's repository")
@@ -55,7 +58,7 @@ def untouched_start(exercise: Exercise, *, root: Path | None = None) -> str:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         stubs = ["".join(cell["source"]) for cell in cells
-                 if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id]
+                 if cell["cell_type"] == "code" and grade_id in (cell.get("id"), cell["metadata"].get("nbgrader", {}).get("grade_id"))]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"start_over: {path.relative_to(root)} is damaged, expected a notebook; restore it with `git checkout -- exercises`") from None
     if len(stubs) != 1:

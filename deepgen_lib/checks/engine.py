@@ -44,6 +44,13 @@ from .examine import examine
 LEVELS = ("core", "stretch", "project")
 
 
+class NotYet(AssertionError):
+    """An answer that is not right yet. A notebook shows its one sentence, without the lines of the library that raised it."""
+
+    def _render_traceback_(self) -> list[str]:  # asked by IPython
+        return [str(self)]
+
+
 class Misconception(NamedTuple):
     wrong: Any                                     # the wrong answer itself: a function, or a value
     message: str                                   # what to tell whoever gives it
@@ -104,12 +111,12 @@ class Exercise:
         """Print `1.2 right: ...`, or raise AssertionError with what was returned, what was expected and the likely mistake."""
         if len(answers) != len(self.parts):
             names = ", ".join(part.name or "your answer" for part in self.parts)
-            raise AssertionError(f"{self.id} not yet: the check got {len(answers)} answers, expected {len(self.parts)}: {names}")
+            raise NotYet(f"{self.id} not yet: the check got {len(answers)} answers, expected {len(self.parts)}: {names}")
         notes = []
         for part, answer in zip(self.parts, answers):
             if complaint := examine(part, answer, seed, notes):
                 where = f" ({part.name})" if len(self.parts) > 1 else ""
-                raise AssertionError(f'{self.id} not yet{where}: {complaint.rstrip(".")}. Next: hint("{self.id}")') from None
+                raise NotYet(f'{self.id} not yet{where}: {complaint.rstrip(".")}. Next: hint("{self.id}")') from None
         print(f"{self.id} right: {self.success}{''.join(dict.fromkeys(notes))}")
 
 

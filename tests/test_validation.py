@@ -48,6 +48,11 @@ def data(**changes):
     return edit
 
 
+def widget_view(cell):
+    """As stored by a browser: a model id that no fresh run can give."""
+    cell.outputs[0].data["application/vnd.jupyter.widget-view+json"] = {"version_major": 2, "version_minor": 0, "model_id": "0"}
+
+
 def strip(cell):
     cell.execution_count, cell.outputs = None, []
 
@@ -68,6 +73,9 @@ PLANTED = {  # name: (cell, edit, what the message must say; None where the cell
     "picture-wordless": ("b3-picture", data(words=None), "a picture without words (its text/plain is missing or blank)"),
     "picture-blank-words": ("b3-picture", data(words="  \n"), "a picture without words (its text/plain is missing or blank)"),
     "picture-other-pixels": ("b3-picture", data(pixels="AAAA"), None),
+    "slider-other-words": ("slider", stored("power: 1, 2", "power: 1, 3"), "expected 'Slider power: 1, 3; at 1'"),
+    "slider-other-picture": ("slider", source("** power", "** (power + 1)"), "In text/plain, output 1, number"),
+    "slider-live": ("slider", widget_view, None),
     "outputs-lost": ("number", lambda cell: cell.update(outputs=[]), "In the outputs: got 1 of kind stdout, expected 0; got: 'gap 0.1894 nats"),
     "stripped": ("number", strip, "never executed, so there is nothing to compare with; build the notebook"),
     "fails-now": ("number", source("len(q)", "nobody"), "Cell execution caused an exception"),
@@ -99,7 +107,7 @@ def test_an_untouched_notebook_passes(planted_run):
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_difference_is_caught_and_named(planted_run, name):
     message = PLANTED[name][2]
-    number = 1 + 7 + list(PLANTED).index(name)  # the toy has 7 code cells of its own
+    number = 1 + 8 + list(PLANTED).index(name)  # the toy has 8 code cells of its own
     reports = [report for report in re.split("^_{5,}", planted_run.stdout, flags=re.MULTILINE)
                if f": notebooks/02_planted.ipynb, cell {name} (code cell {number})\n" in report]
     assert len(reports) == (message is not None)

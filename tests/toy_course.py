@@ -47,6 +47,10 @@ plots.image_grid(image, says="A grey ramp.")
 
 # %% tags=["label-curve"]
 plots.lines(range(5), {"gap": [float(k) for k in range(5)]}, xlabel="step", ylabel="nats")
+
+# %% tags=["label-slider"]
+from deepgen_lib import explore
+explore(lambda power: plots.image_grid(image ** power), power=[1, 2])
 '''
 SOLUTION = '''# %% [markdown]
 # # Exercises

@@ -30,28 +30,28 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False,
     manager = AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager())
     client = nbclient.NotebookClient(notebook, km=manager, timeout=timeout, allow_errors=allow_errors, record_timing=False,
                                      store_widget_state=False, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
+    started = []
+    client.on_cell_execute = lambda cell, cell_index: started.append(cell)
     metadata = notebook.metadata.copy()
     environment = os.environ | FIXED | {"PYTHONPATH": python_path()}
     try:
         client.execute(env=environment, stderr=subprocess.DEVNULL, cleanup_kc=True)  # of stderr this hides the kernel's own log alone
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise RuntimeError(_first_failure(notebook, error)) from None
+        raise RuntimeError(_failure(notebook, started, error)) from None
     notebook.metadata = metadata  # the client adds the kernel's exact version
     for cell in code_cells(notebook):
         cell.outputs = [_without_widget_view(output) for output in cell.outputs]
     return notebook
 
 
-def _first_failure(notebook: NotebookNode, error: Exception) -> str:
-    """Names the cell that failed, or the first that has no count when the kernel died or the time was up."""
-    for number, cell in enumerate(code_cells(notebook), start=1):
-        where = f"cell {cell.id} (code cell {number})"
-        for output in cell.outputs:
-            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
-                return f"{where}: {output.ename}: {output.evalue}"
-        if cell.execution_count is None:
-            return f"{where}: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    return f"{type(error).__name__}: {error}"
+def _failure(notebook: NotebookNode, started: list[NotebookNode], error: Exception) -> str:
+    """Names the cell that ran last and what stopped it."""
+    if not started:
+        return f"the kernel did not start: {type(error).__name__}: {error}"
+    cell = started[-1]
+    stopped = [f"{output.ename}: {output.evalue}" for output in cell.outputs if output.output_type == "error"]
+    reason = stopped[-1] if stopped else f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return f"cell {cell.id} (code cell {code_cells(notebook).index(cell) + 1}): {reason}"
 
 
 def _without_widget_view(output: NotebookNode) -> NotebookNode:

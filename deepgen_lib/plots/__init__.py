@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from types import ModuleType
 
 from .basic import bars, draw_bars, draw_heatmap, draw_lines, draw_scatter, heatmap, histogram, lines, scatter
@@ -17,7 +18,17 @@ from .style import colour, drawing
 from .table import Table, table
 
 __all__ = ["Picture", "Table", "bars", "colour", "describe", "draw_bars", "draw_heatmap", "draw_images", "draw_lines", "draw_scatter", "drawing",
-           "explorable", "heatmap", "histogram", "image_grid", "lines", "scatter", "table"]
+           "explorable", "explorables", "heatmap", "histogram", "image_grid", "lines", "scatter", "table"]
+
+
+def explorables() -> dict[str, Callable[..., Picture]]:
+    """{"chapter.function": render} for every function of the chapters that `@explorable` marks; tests draw all their frames."""
+    found = {}
+    for module in sorted(_modules()):
+        for name, value in vars(importlib.import_module(f"{__name__}.{module}")).items():
+            if callable(value) and hasattr(value, "controls") and value.__module__ == f"{__name__}.{module}":
+                found[f"{module}.{name}"] = value
+    return found
 
 
 def __getattr__(name: str) -> ModuleType:

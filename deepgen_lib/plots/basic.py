@@ -87,6 +87,8 @@ def draw_lines(axis: Axes, x, series, *, bands: Mapping | None = None, log: str 
             axis.fill_between(x, low, high, color=line_colour, alpha=0.2, linewidth=0, label=f"_band of {name}")
         axis.plot(x, y, color=line_colour, linestyle=dash, label=name or None, marker="o" if len(x) <= 12 else None)
     for letter in log:
+        if min(v.min() for v in ([x] if letter == "x" else found.values())) <= 0:
+            raise ValueError(f"lines: got values at or below zero on a logarithmic {letter} axis, expected positive ones; plot them without log")
         getattr(axis, f"set_{letter}scale")("log")
     _legend(axis, found)
 
@@ -104,7 +106,7 @@ def draw_scatter(axis: Axes, points, *, size: float = 22.0) -> None:
 
 def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False) -> None:
     """Bars of {name: (N,)} for N categories; stacked bars pile positive values up and negative ones down."""
-    found, categories = named_series("bars", series), text_labels("bars", categories)
+    categories, found = text_labels("bars", categories), named_series("bars", series)
     places, n = np.arange(len(categories)), len(found)
     above, below = np.zeros(len(categories)), np.zeros(len(categories))
     look = roles(found)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from matplotlib import collections, container, image, lines, patches, quiver, spines, text
+from matplotlib import collections, container, image, lines, patches, quiver, spines, text, ticker
 from matplotlib.axes import Axes
+from matplotlib.category import StrCategoryFormatter
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
@@ -45,8 +46,8 @@ def _one_axis(letter: str, axis, limits) -> str:
     scale = "" if axis.get_scale() == "linear" else f" ({axis.get_scale()} scale)"
     size = max(map(abs, limits)) if axis.get_scale() == "linear" else 0.0
     line = f"{letter} axis{f' {label!r}' if label else ''}{scale} from {number(limits[0], size)} to {number(limits[1], size)}"
-    fixed = getattr(axis.get_major_formatter(), "seq", None)  # tick names set by the author, not the numbers Matplotlib chose
-    names = [_one_line(str(t)) for t in fixed] if fixed else []
+    named = isinstance(axis.get_major_formatter(), (ticker.FixedFormatter, ticker.FuncFormatter, StrCategoryFormatter))  # by the author, not by Matplotlib
+    names = [_one_line(t) for t in axis.get_major_formatter().format_ticks(axis.get_majorticklocs())] if named else []
     return line + (f" with ticks {', '.join(names)}" if any(names) else "")
 
 
@@ -167,13 +168,18 @@ def _mesh(artist: collections.QuadMesh, detail: bool) -> str:
 
 
 def _text(artist: text.Text, axis: Axes, detail: bool) -> str:
-    if artist.get_gid() == "cell" or not artist.get_text().strip() or artist in (axis.title, axis._left_title, axis._right_title):
+    if artist.get_gid() == "cell" or artist in (axis.title, axis._left_title, axis._right_title):
         return ""
-    x, y = artist.xy if isinstance(artist, text.Annotation) else artist.get_position()
-    place = ""
-    if detail and isinstance(x, (int, float, np.number)) and isinstance(y, (int, float, np.number)):
-        place = f" at ({number(x)}, {number(y)})"
-    return f"text '{_one_line(artist.get_text())}'{place}"
+    arrow = isinstance(artist, text.Annotation) and artist.arrow_patch is not None
+    words = f"text '{_one_line(artist.get_text())}'" if artist.get_text().strip() else ""
+    if not detail or not (words or arrow):
+        return words or "arrow" * arrow
+    at = f" at {_place(artist.xyann if arrow else artist.get_position())}" if words else ""
+    return words + at + (" with an " if words and arrow else "") + (f"arrow from {_place(artist.xyann)} to {_place(artist.xy)}" if arrow else "")
+
+
+def _place(xy) -> str:
+    return f"({', '.join(number(v) if isinstance(v, (int, float, np.number)) else str(v) for v in xy)})"
 
 
 def _patch(artist: patches.Patch, axis: Axes, detail: bool) -> str:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from .inputs import array
@@ -12,6 +13,7 @@ from .picture import Picture
 from .style import BLACK, GREY, INK, SIGNED, drawing
 
 CONTRASTS = ("ink", "signed", "each")
+GAP = "#d9d9d4"  # between images
 
 
 def image_grid(images, *, columns: int | None = None, contrast: str = "ink", title: str = "", says: str = "", row_labels: Sequence = (), column_labels: Sequence = ()) -> Picture:
@@ -48,8 +50,7 @@ def draw_images(axis: Axes, images, *, columns: int | None = None, contrast: str
     low, high, colours = (0.0, 1.0, INK) if contrast == "ink" else (-limit, limit, SIGNED)
     height, width = tiles.shape[1:]
     rows = math.ceil(len(tiles) / columns)
-    shown = axis.imshow(sheet, cmap=colours, vmin=low, vmax=high)
-    shown.cmap.set_bad("#d9d9d4")
+    shown = axis.imshow(sheet, cmap=colormaps[colours].with_extremes(bad=GAP), vmin=low, vmax=high)
     shown.set_gid(f"tiles {height} {width} {rows} {columns} {gap}")
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)

@@ -2,27 +2,28 @@
 
 landscape: 3,000 draws from p(x) ∝ exp(-β E(x)) on a plane, E a pinwheel of five valleys. At β = 0 the energy counts for nothing and the
 draws are noise; at β = 1 they are the model's. All frames share their random numbers, so that one sees each draw travel.
-noise_to_digits: the same with a trained RBM, whose Gibbs chains turn random pixels into digits.
+readiness: the check of the machine as a table.
+dreams: an RBM before, while and after it learns MNIST; the frames are a recording of one real run, made by tools/record_tour.py.
 """
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from ..rbm import RBM
-from ..sampling import sample_h_from_v, sample_v_from_h
+from ..machine import Machine, chapter_seconds, check_machine, reference
 from .controls import explorable
 from .images import image_grid
 from .picture import Picture
 from .style import BLACK, BLUE, GREEN, ORANGE, PAPER, PURPLE, VERMILLION, drawing
+from .table import Table, table
 
 N_ARMS, N_POINTS, N_CELLS, RADIUS = 5, 3000, 240, 3.2
 INVERSE_TEMPERATURES = (0.0, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0)
 LEVELS, VALLEYS = (1, 3, 6, 10, 15, 21), ("#d3dbe6", "#dde3ec", "#e6ebf1", "#eef1f5", "#f4f6f8", "#f9fafa", PAPER)  # deeper is darker
-CHAIN_STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)
+UPDATES, GIBBS_STEPS, N_DREAMS = (0, 10, 100, 300, 1000, 3000, 10000), (0, 1, 2, 4, 8, 16, 64, 256, 1024), 5
 
 
 @explorable(inverse_temperature=INVERSE_TEMPERATURES)
@@ -42,30 +43,36 @@ def landscape(*, inverse_temperature: float = 0.12) -> Picture:
     return Picture(figure, says=f"Inverse temperature {float(inverse_temperature)!r}: {what}.")
 
 
-def noise_to_digits(rbm: RBM, *, rows: int = 5, columns: int = 10, seed: int = 0) -> Callable[..., Picture]:
-    """A render(step=...) of an RBM's Gibbs chains started from fair coin flips: what each chain's pixels expect after `step` steps."""
-    if rbm.W.shape[0] != 784:
-        raise ValueError(f"noise_to_digits: the RBM has {rbm.W.shape[0]} visible units, expected 784, those of a 28 x 28 image")
+class Recording(NamedTuple):
+    updates: tuple[int, ...]      # snapshots of training
+    gibbs_steps: tuple[int, ...]  # columns of the picture
+    frames: np.ndarray            # (snapshots, chains, columns, 784) in [0, 1]: noise in column 0, then p(v_i = 1 | h)
 
-    @functools.cache
-    def frames() -> dict[int, torch.Tensor]:
-        rng = torch.Generator().manual_seed(seed)
-        v = torch.rand(rows * columns, 784, generator=rng).round()
-        found = {0: v}
-        with torch.no_grad():
-            for step in range(1, CHAIN_STEPS[-1] + 1):
-                h = sample_h_from_v(rbm, v, rng)
-                if step in CHAIN_STEPS:
-                    found[step] = torch.sigmoid(rbm.visible_logits(h))
-                v = sample_v_from_h(rbm, h, rng)
-        return found
 
-    @explorable(step=CHAIN_STEPS)
-    def render(*, step: int = 0) -> Picture:
-        title = "random pixels" if step == 0 else f"after {step} Gibbs step{'s' * (step > 1)}"
-        return image_grid(frames()[step], columns=columns, title=title, says="Random pixels become digits, Gibbs step by Gibbs step.")
+@functools.cache
+def recording() -> Recording:
+    """The run that ships with the course."""
+    with resources.files("deepgen_lib").joinpath("embedded/tour.npz").open("rb") as file, np.load(file) as stored:
+        return Recording(tuple(stored["updates"].tolist()), tuple(stored["gibbs_steps"].tolist()), stored["frames"] / np.float32(255))
 
-    return render
+
+@explorable(learning=[(f"{n:,} updates", n) for n in UPDATES])
+def dreams(*, learning: int = UPDATES[-1]) -> Picture:
+    """Chains of Gibbs sampling from noise, one a row, in the model as it was after so many updates of its weights."""
+    run = recording()
+    frames = run.frames[run.updates.index(learning)]
+    return image_grid(frames.reshape(-1, frames.shape[-1]), columns=len(run.gibbs_steps), column_labels=[f"{k:,}" for k in run.gibbs_steps],
+                      row_labels=[f"dream {i + 1}" for i in range(len(frames))], title=f"after {learning:,} updates: five dreams, by number of Gibbs steps",
+                      says=f"Each row starts from noise and follows the model as it was after {learning:,} updates.")
+
+
+def readiness(machine: Machine, gflops: float) -> Table:
+    """What check_machine found, the speed beside that of the reference machine, and the guessed seconds of every lecture notebook."""
+    measured = reference()
+    rows = {finding.what: (finding.found, " · ".join(filter(None, ["ready" if finding.fine else "NOT READY", finding.advice]))) for finding in check_machine(machine)}
+    rows["speed"] = (f"{gflops:.0f} GFLOP/s", f"{gflops / measured.gflops:.1f} times the reference: {measured.hardware}, {measured.date}")
+    rows |= {stem: (f"about {max(5, 5 * round(seconds / 5))} s", "to run from top to bottom") for stem, seconds in chapter_seconds(gflops).items()}
+    return table(rows, columns=("here", "so"), corner="what")
 
 
 @functools.cache

@@ -60,7 +60,7 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
         if position == 0 or len(order) == 0:
             order = torch.randperm(len(data), generator=rng)
         rows = order[position * batch_size:(position + 1) * batch_size]
-        trainer.update(data[rows], update / n_updates, rng)
+        trainer.update(data.index_select(0, rows), update / n_updates, rng)
         done = update + 1
         if watch is not None and done in marks:
             history.append(watch(done, trainer.model))

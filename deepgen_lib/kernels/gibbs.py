@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..validate import require_matrix, require_rng
+from .noise import compare
 
 
 def gibbs_half_step_reference(v: Tensor, W: Tensor, bias: Tensor, uniforms: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ def gibbs_half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) ->
 def half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) -> Tensor:
     """`gibbs_half_step` without its checks, for inner loops; call under no_grad."""
     p = probabilities(v, W, bias)
-    return torch.lt(torch.empty_like(p).uniform_(generator=rng), p, out=p)
+    return compare(p, rng, out=p)
 
 
 def probabilities(v: Tensor, W: Tensor, bias: Tensor) -> Tensor:
@@ -41,5 +42,4 @@ def probabilities(v: Tensor, W: Tensor, bias: Tensor) -> Tensor:
 
 def draw(p: Tensor, rng: torch.Generator) -> Tensor:
     """States with the given probabilities, p kept; call under no_grad.  (B, H) -> (B, H)."""
-    u = torch.empty_like(p).uniform_(generator=rng)
-    return torch.lt(u, p, out=u)
+    return compare(p, rng)

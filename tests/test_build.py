@@ -79,6 +79,17 @@ def test_an_unknown_chapter_is_named(built, capsys):
     assert "no chapter starts with '02', expected one of 01_toy" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("old, new, message", [
+    ("    ### END SOLUTION", "", "no end solution statement found"),
+    ('"solution": true', '"solution": false', "solution"),
+    ('"grade_id": "check-1-1"', '"grade_id": "ex-1-1"', "uses the cell id 'ex-1-1' more than once"),
+], ids=["no end", "no solution cell", "one id twice"])
+def test_a_mistake_in_an_exercise_is_named(tmp_path, old, new, message):
+    assert SOLUTION.count(old) == 1
+    failure, = build.build(write_course(tmp_path, solution=SOLUTION.replace(old, new)), kinds=("exercises",))
+    assert failure.startswith("exercises/01_toy: ") and message in failure
+
+
 # ---- guards
 
 def unrun(cell):

@@ -4,6 +4,7 @@ The work is done in a temporary course, without a database, so nothing is left b
 """
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import tempfile
@@ -30,11 +31,11 @@ def release(stem: str, solution: NotebookNode, *, root: Path = ROOT) -> Notebook
         config.GenerateAssignment.no_database = True
         write_notebook(solution, Path(course) / "solutions" / stem / f"{stem}.ipynb")
         converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
-        converter.log = _quiet()
-        try:
-            converter.start()
-        except Exception as error:
-            raise RuntimeError(f"release: nbgrader refused {stem}: {error}") from error
+        with _log() as (converter.log, said):
+            try:
+                converter.start()
+            except Exception as error:  # nbgrader's own message points to its log
+                raise RuntimeError(f"release: nbgrader refused {stem}: {_reason(said) or error}") from error
         released = read_notebook(Path(course) / "exercises" / stem / f"{stem}.ipynb")
     released.metadata = nbformat.from_dict(METADATA)
     return released
@@ -74,7 +75,17 @@ def _squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def _quiet() -> logging.Logger:
-    logger = logging.getLogger("deepgen.nbgrader")
-    logger.setLevel(logging.CRITICAL)
-    return logger
+@contextlib.contextmanager
+def _log():
+    """A logger that prints nothing, and the list of what it was told of errors."""
+    logger, said = logging.Logger("nbgrader"), []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+    yield logger, said
+
+
+def _reason(said: list[str]) -> str:
+    """The last line of the traceback that nbgrader logged."""
+    tracebacks = [text for text in said if text.startswith("Traceback")]
+    return tracebacks[-1].strip().splitlines()[-1] if tracebacks else ""

@@ -41,18 +41,29 @@ def test_every_frame_of_every_widget_is_drawn_and_every_control_matters(name):
     assert len({picture.png() for picture in frames.values()}) > 1
 
 
-@pytest.mark.parametrize("name", explorables())
-def test_a_frame_takes_less_than_a_tenth_of_a_second(name):
-    """The best of several moves, in processor time: what else the machine does has no say."""
-    explorer = explore(explorables()[name])
+def seconds_per_frame(render, n_frames=12) -> float:
+    """The best of several moves, in processor time: what else the machine does has little say."""
+    explorer = explore(render)
     explorer.widget()
-    seconds = []
-    for values in list(explorer.combinations())[:12]:
+    found = []
+    for values in list(explorer.combinations())[:n_frames]:
         start = time.process_time()
         explorer.move(**dict(zip(explorer.options, values)))
         explorer.picture.png(120), explorer.picture.alt
-        seconds.append(time.process_time() - start)
-    assert min(seconds[1:]) < 0.1, f"{name}: {1000 * min(seconds[1:]):.0f} ms"
+        found.append(time.process_time() - start)
+    return min(found[1:])
+
+
+@pytest.fixture(scope="module")
+def slowness() -> float:
+    """How many times slower than the machine on which the limit was set (45 ms for one plain frame) this one is now; at least 1."""
+    return max(1.0, seconds_per_frame(explorable(k=list(range(12)))(lambda *, k: wave(k=k))) / 0.045)
+
+
+@pytest.mark.parametrize("name", explorables())
+def test_a_frame_takes_less_than_a_tenth_of_a_second(name, slowness):
+    seconds = seconds_per_frame(explorables()[name])
+    assert seconds < 0.1 * slowness, f"{name}: {1000 * seconds:.0f} ms, allowed {100 * slowness:.0f}"
 
 
 def test_the_tour_is_among_the_widgets():

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from .inputs import array
 from .picture import Picture
-from .style import BLACK, GREY, INK, SIGNED, drawing
+from .style import BLACK, GREY, INK, PAPER, SIGNED, drawing
 
 CONTRASTS = ("ink", "signed", "each")
 GAP = "#d9d9d4"  # between images
@@ -50,12 +51,17 @@ def draw_images(axis: Axes, images, *, columns: int | None = None, contrast: str
     low, high, colours = (0.0, 1.0, INK) if contrast == "ink" else (-limit, limit, SIGNED)
     height, width = tiles.shape[1:]
     rows = math.ceil(len(tiles) / columns)
-    shown = axis.imshow(sheet, cmap=colormaps[colours].with_extremes(bad=GAP), vmin=low, vmax=high)
+    tiny = max(height, width) < 14  # here a grey gap would look like one more column of pixels: leave paper and frame each tile
+    shown = axis.imshow(sheet, cmap=colormaps[colours].with_extremes(bad=PAPER if tiny else GAP), vmin=low, vmax=high)
+    if tiny:
+        corners = [((i % columns) * (width + gap) - 0.5, (i // columns) * (height + gap) - 0.5) for i in range(len(tiles))]
+        frames = [[(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)] for x, y in corners]
+        axis.add_collection(LineCollection(frames, colors=GREY, linewidths=1.0, clip_on=False, label="_frames"), autolim=False)
     shown.set_gid(f"tiles {height} {width} {rows} {columns} {gap}")
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     for spine in axis.spines.values():
-        spine.set(visible=True, color=GREY, linewidth=0.6)
+        spine.set(visible=not tiny, color=GREY, linewidth=0.6)
     _label(axis.set_yticks, row_labels, rows, height, gap, "rows")
     _label(axis.set_xticks, column_labels, columns, width, gap, "columns")
     axis.tick_params(length=0, labeltop=bool(len(column_labels)), labelbottom=False, labelcolor=BLACK)

@@ -5,7 +5,7 @@ from .engine import Exercise, Part, register
 
 
 def _inputs(rng):
-    sizes = torch.randint(3, 12, (3, 2), generator=rng).tolist()
+    sizes = torch.randint(2, 6, (3, 2), generator=rng).tolist()
     return {f"n_visible={v}, n_hidden={h}": (v, h) for v, h in [*sizes, (5, 0)]}
 
 
@@ -13,9 +13,9 @@ n_states = register(Exercise(
     id="0.1", name="n_states", title="Count the states", level="core", minutes=2, chapter="00_start_here",
     success="every unit doubles the number of states",
     hints=(
-        "*Nudge.* Write down the states of one unit, then of two, then of three. What happens to their number each time?",
-        "*Equation.* $n$ units that are 0 or 1 have $2\\cdot 2\\cdots 2 = 2^{n}$ states; here $n = V + H$.",
-        "*Pseudo-code.* `n = visible units plus hidden units`; return 2 to the power n (in Python: `2**n`).",
+        "Write down the states of one unit, then of two, then of three. What happens to their number each time?",
+        "$n$ units that are 0 or 1 have $2\\cdot 2\\cdots 2 = 2^{n}$ states; here $n = V + H$.",
+        "`n = visible units plus hidden units`; return 2 to the power n (in Python: `2**n`).",
     ),
     parts=(Part(
         right=lambda n_visible, n_hidden: 2 ** (n_visible + n_hidden), inputs=_inputs,

@@ -58,7 +58,7 @@ def lab(arguments):
 
 def update(arguments):
     if "--copies-only" not in arguments:
-        pull()
+        pull(ROOT)
         return run(sys.executable, __file__, "update", "--copies-only")  # by the version that has just arrived
     say(workspace.bring(ROOT, renew=True) or ["Your copies in work/ are up to date."])
 
@@ -100,16 +100,16 @@ def bench(arguments):
 VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, grade, bench, update)}
 
 
-def pull():
+def pull(root):
     """git pull --ff-only, or say in one line why not."""
-    if not (ROOT / ".git").exists() or not shutil.which("git"):
-        return print("This folder is no git clone: download the new version and unpack it over this folder. work/ is not touched by that.")
-    upstream = subprocess.run(["git", "rev-parse", "--abbrev-ref", "@{upstream}"], cwd=ROOT, capture_output=True, text=True)
+    if not (root / ".git").exists() or not shutil.which("git"):
+        return print("This folder is no git clone: download the new version and unpack it over this folder. work/ is not touched by that.", flush=True)
+    upstream = subprocess.run(["git", "rev-parse", "--abbrev-ref", "@{upstream}"], cwd=root, capture_output=True, text=True)
     if upstream.returncode:
-        return print("This clone follows no branch of another repository, so there is nothing to pull.")
-    if subprocess.call(["git", "pull", "--ff-only"], cwd=ROOT):
+        return print("This clone follows no branch of another repository, so there is nothing to pull.", flush=True)
+    if subprocess.call(["git", "pull", "--ff-only"], cwd=root):
         print("git could not bring the new version; its reason stands above. If you changed files of the course itself, put them back"
-              " (git status lists them): your own work belongs in work/.")
+              " (git status lists them): your own work belongs in work/.", flush=True)
 
 
 def run(python, *arguments, **variables):

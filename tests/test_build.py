@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import nbformat
 import pytest
 
-from tests.toy_course import (CLAIMS, EXERCISE_FILE, LECTURE_FILE, SOLUTION, SOLUTION_FILE, STEM, edit_cell, replace_once,
-                              write_course)
+from tests.toy_course import (CLAIMS, EXERCISE_FILE, LECTURE_FILE, SOLUTION, SOLUTION_FILE, STEM, edit_cell, misleading_kernel,
+                              replace_once, write_course)
 from tools import build, guard, ledger
 from tools.exercises import leaks
 from tools.sources import code_cells, read_inputs, read_notebook, write_notebook
@@ -47,6 +48,14 @@ def test_a_second_build_gives_the_same_bytes(course):
     before = {file: (course / file).read_bytes() for file in FILES}
     assert build.build(course, chapters=["01"]) == []
     assert {file: (course / file).read_bytes() for file in FILES} == before
+
+
+def test_kernels_are_this_interpreters_in_a_fixed_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PATH", str(misleading_kernel(tmp_path)))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    text = "import os, sys\nprint(sys.executable, *(os.environ[name] for name in ('TQDM_DISABLE', 'OMP_NUM_THREADS', 'PYTHONHASHSEED')))"
+    assert build.build(write_course(tmp_path, lecture=f"# %%\n{text}\n"), kinds=("lectures",)) == []
+    assert read_notebook(tmp_path / LECTURE_FILE).cells[0].outputs[0].text == f"{sys.executable} 1 1 0\n"
 
 
 def test_a_failing_cell_is_named_and_the_old_notebook_kept(course, capsys):

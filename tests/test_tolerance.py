@@ -1,5 +1,6 @@
 """tolerance.py: words and integers exactly, numbers with a point or an exponent within a tolerance."""
 import pytest
+from hypothesis import given, strategies as st
 
 from tools.tolerance import Tolerance, first_difference, tolerance_of
 
@@ -25,7 +26,7 @@ def test_texts_that_agree(got, expected):
     ("inf", "-inf", "got inf, expected -inf"), ("inf", "1e300", "got inf"), ("1", "1.0", "got '1', expected '1.0'"),
     ("-0.5", "0.5", "got -0.5, expected 0.5"), ("gap < 1e-10", "gap < 1e-7", "got 1e-10, expected 1e-7, allowed nothing else"),
     ("(allowed below 1e-10)", "(allowed below 1e-08)", "allowed nothing else"), ("v1.2.3", "v1.2.4", "v1.2.4"),
-    ("colour #2e1234", "colour #2e1235", "words and integers"), ("a\nb", "a", "got 2 line(s), expected 1"), ("0.1 0.2", "0.1", "line 1"),
+    ("colour #2e1234", "colour #2e1235", "words and integers"), ("a\nb", "a", "got 2 line(s) ending in 'a\\nb', expected 1 ending in 'a'"), ("0.1 0.2", "0.1", "line 1"),
     ("a  \n1.5", "a\n1.5", "line 1"), ("range 3.5-4.5", "range 3.5-4.7", "number 2 (line 1): got 4.5, expected 4.7"),
 ], ids=str)
 def test_texts_that_differ_say_where_got_expected_and_allowed(got, expected, message):
@@ -44,3 +45,15 @@ def test_tags_set_the_tolerance():
     assert tolerance_of(["claim-B1"]) == (1e-3, 1e-6)
     assert tolerance_of(["rtol-0.05"]) == (0.05, 1e-6)
     assert tolerance_of(["atol-0.1", "rtol-1e-2"]) == (0.01, 0.1)
+
+
+TEXTS = st.text(st.sampled_from("0123456789.eE+-− \t\n,[]#naif<") | st.characters(), max_size=60)
+
+
+@given(TEXTS, TEXTS)
+def test_any_text_agrees_with_itself_and_any_two_can_be_compared(a, b):
+    assert first_difference(a, a) is None
+    difference = first_difference(a, b)
+    assert difference is None or ("got" in difference and "expected" in difference)
+    if not set((a + b).lower()) & set(".ein"):  # no number but integers, so nothing but equality will do
+        assert (difference is None) == (a == b)

@@ -105,4 +105,13 @@ def run_nbval(root: Path, *arguments: str, python_path: Path | None = None) -> s
     path = os.pathsep.join(filter(None, [str(python_path or ""), str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "pytest", "--nbval", "-p", "tools.nbval_tolerance", "-p", "no:cacheprovider", "--color=no",
                f"--rootdir={root}", "-c", os.devnull, "-q", *arguments]
-    return subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"PYTHONPATH": path, "JUPYTER_PATH": str(misleading_kernel(root.parent))}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def misleading_kernel(folder: Path) -> Path:
+    """A JUPYTER_PATH whose kernel named python3 does not work: whoever starts kernels by that name gets it."""
+    spec = folder / "jupyter/kernels/python3/kernel.json"
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    spec.write_text('{"argv": ["false"], "display_name": "Python 3", "language": "python"}')
+    return folder / "jupyter"

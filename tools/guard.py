@@ -76,11 +76,9 @@ def _differences(path: Path, wanted: NotebookNode, name: str) -> list[str]:
     if built_ids != wanted_ids:
         odd = [cell_id for cell_id in built_ids + wanted_ids if built_ids.count(cell_id) != wanted_ids.count(cell_id)]
         return [*problems, f"{name}: its cells are not those of the source{', first ' + odd[0] if odd else ': another order'}; edit source/ and build"]
-    for built_cell, wanted_cell in zip(built.cells, wanted.cells):
-        for part in ("cell_type", "source", "metadata"):
-            if built_cell[part] != wanted_cell[part]:
-                problems.append(f"{name}, cell {built_cell.id}: its {part} is not that of the source; edit source/ and build")
-    return problems
+    changed = [f"{name}, cell {cell.id}: its {part} is not that of the source; edit source/ and build"
+               for cell, wanted_cell in zip(built.cells, wanted.cells) for part in ("cell_type", "source", "metadata") if cell[part] != wanted_cell[part]]
+    return problems + changed[:3] + [f"{name}: and {len(changed) - 3} more"] * (len(changed) > 3)
 
 
 def _output_problems(output: NotebookNode, tags: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell, coalesce_streams
 
-from tools.running import FIXED, WIDGET, python_path
+from tools.running import FIXED, PATIENCE, WIDGET, python_path
 from tools.sources import code_cells, read_notebook, tags_of
 from tools.tolerance import first_difference, tolerance_of
 
@@ -27,6 +27,7 @@ WORDLESS = "a picture without words (its text/plain is missing or blank)"
 def pytest_itemcollected(item):
     """nbval runs a cell, we compare."""
     if isinstance(item, IPyNbCell):
+        item.output_timeout = PATIENCE
         item.compare_outputs = functools.partial(_compare_cell, item)
         item.raise_cell_error = functools.partial(_raise_named, item, item.raise_cell_error)
 
@@ -127,6 +128,7 @@ def pytest_configure(config):
     if not config.option.nbval:
         raise pytest.UsageError("nbval_tolerance: got no --nbval, expected it; this plugin compares notebooks and nothing else")
     config.option.nbval_current_env = True
+    config.option.nbval_kernel_startup_timeout = PATIENCE
     for name, value in FIXED.items():
         os.environ.setdefault(name, value)
     os.environ["PYTHONPATH"] = python_path()

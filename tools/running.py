@@ -14,6 +14,7 @@ from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from tools.sources import ROOT, code_cells
 
 FIXED = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+PATIENCE = 180  # seconds that a busy machine may take to start a kernel or to deliver an output
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -28,8 +29,9 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False,
     Raises RuntimeError naming the cell and its error, unless allow_errors.
     """
     manager = AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager())
-    client = nbclient.NotebookClient(notebook, km=manager, timeout=timeout, allow_errors=allow_errors, record_timing=False,
-                                     store_widget_state=False, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
+    client = nbclient.NotebookClient(notebook, km=manager, timeout=timeout, startup_timeout=PATIENCE, iopub_timeout=PATIENCE,
+                                     allow_errors=allow_errors, record_timing=False, store_widget_state=False, coalesce_streams=True,
+                                     resources={"metadata": {"path": str(folder)}})
     started = []
     client.on_cell_execute = lambda cell, cell_index: started.append(cell)
     metadata = notebook.metadata.copy()

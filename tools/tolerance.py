@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import NamedTuple
 
@@ -58,5 +59,6 @@ def _first_line_that_differs(got: str, expected: str, tolerance: Tolerance) -> s
     got_lines, expected_lines = got.splitlines(), expected.splitlines()
     for number, (a, b) in enumerate(zip(got_lines, expected_lines), start=1):
         if a != b and (_FLOAT.split(a)[::2] != _FLOAT.split(b)[::2] or first_difference(a, b, tolerance)):
-            return f"line {number}: got {a.strip()[:160]!r}, expected {b.strip()[:160]!r}, allowed no difference in words and integers"
-    return f"got {len(got_lines)} line(s), expected {len(expected_lines)}"
+            start = max(0, len(os.path.commonprefix([a, b])) - 60)  # a long line from shortly before they part
+            return f"line {number}: got {a[start:start + 160].strip()!r}, expected {b[start:start + 160].strip()!r}, allowed no difference in words and integers"
+    return f"got {len(got_lines)} line(s) ending in {got[-30:]!r}, expected {len(expected_lines)} ending in {expected[-30:]!r}"

@@ -40,6 +40,8 @@ def test_hints_come_one_at_a_time_and_then_advice(shelf, capsys):
         assert "last hint" in (text := said()) and "smallest case" in text and 'start_over("1.1")' in text
     aid.hint("1.1", 2)
     assert HINTS[1] in said()
+    aid.hint("1.1")
+    assert "last hint" in said()  # looking back does not wind back
     aid.hint("1.10")
     assert said().startswith("1.10, hint 1 of 3")
     for bad in (0, 4, True, "1"):

@@ -24,8 +24,9 @@ torch.set_num_threads(1)
 # ## 0.1 The two-minute tour
 #
 # **A model is a landscape.** Give every point $x$ of a plane an energy $E(x)$, and let its probability be proportional to
-# $e^{-\beta E(x)}$: low is likely. The number $\beta$ says how much the energy counts. The dots are 3,000 draws, coloured by where they set
-# out at $\beta = 0$. Move the slider (mouse, or `Tab` and the arrow keys) from 0, where every place is as likely as any other, to 1.
+# $e^{-\beta E(x)}$: low is likely. The number $\beta$, the *inverse temperature*, says how much the energy counts. The dots are 3,000 draws.
+# Move the slider (mouse, or `Tab` and the arrow keys): at 0 every place is as likely as any other, at 1 each draw has found one of five
+# valleys. Colours show where a draw set out.
 
 # %% tags=["label-tour-landscape"]
 explore(plots.tour.landscape)
@@ -51,8 +52,8 @@ explore(plots.tour.dreams)
 # ## 0.2 How to work here
 #
 # ### Predict, run, compare
-# Before a cell shows something, a question asks what you expect. Choose first: a wrong guess followed by the reason stays in mind longer
-# than a right answer read.
+# Before a cell shows something, a question asks what you expect. Choose first, then run the next cell: a wrong guess followed by the
+# reason stays in mind longer than a right answer read.
 
 # %% tags=["label-states-predict"]
 predict("0.a", "The dreaming RBM has 784 pixels and 500 hidden units, each 0 or 1. "
@@ -103,7 +104,7 @@ hint("0.1")
 # And `start_over("0.1")` gives you the untouched start in a new cell, whatever you did to yours.
 #
 # | you want to | do this |
-# |---|---|
+# |:--|:--|
 # | run a cell; run everything | `Shift`+`Enter`; menu *Run* → *Run All Cells* |
 # | read what a function does | `entropy?` in a cell |
 # | hear a picture in words | `print(_.description)` right after it |
@@ -125,7 +126,7 @@ from deepgen_lib.machine import matrix_speed, this_machine
 plots.tour.readiness(this_machine(), matrix_speed())
 
 # %% [markdown]
-# Stored on GitHub you see the machine on which this page was built. A GPU makes everything bigger, not different: no chapter needs one.
+# On GitHub you see the machine on which this page was built. A GPU makes everything bigger, not different: no chapter needs one.
 
 # %% [markdown]
 # ## 0.4 Six ideas to bring along
@@ -224,7 +225,7 @@ reveal("0.g", 2, "The gradient of log-sum-exp is softmax: the slopes of log Z ar
 # ## 0.5 Notation on one page
 #
 # | symbol | is | shape, unit | in code |
-# |---|---|---|---|
+# |:--|:--|:--|:--|
 # | $B, V, H, K$ | sizes: batch, visible units, hidden units, values of one hidden variable | | `len(v)`, `rbm.n_visible`, ... |
 # | $x$ | a data point | $(B, V)$ | `x` |
 # | $v$, $h$ | visible and hidden units, 0 or 1; $v = x$ when it holds data | $(B, V)$, $(B, H)$ | `v`, `h` |
@@ -255,7 +256,7 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # ## 0.6 Your way through
 #
 # | you are | take |
-# |---|---|
+# |:--|:--|
 # | **following the lecture** (CMU 10707, spring 2021, lecture 13) | after its *Variational intuitions* slides: chapter 01, sections with a claim in a box; after *Deep Belief Network*: F0 in chapter 02 |
 # | **taking the whole course** | chapters in order, predictions made, core exercises; stretch and project ones as you like |
 # | **preparing an exam** | of each chapter the boxed claims and the summary, then derive every formula on paper and let a cell check it; the core exercises without hints; the ledger of claims |

@@ -1,13 +1,12 @@
 """Sliders and predictions, without a browser: every frame of every widget, what a notebook stores, what a reader's move does."""
 import json
 import re
-import time
 
 import numpy as np
 import pytest
 
 from deepgen_lib import plots, predictions
-from deepgen_lib.plots import Picture, explorable, explorables
+from deepgen_lib.plots import Picture, explorable
 from deepgen_lib.widgets import WIDGET_VIEW, Explorer, explore, predict, reveal, sweep
 
 X = np.linspace(0, 1, 30)
@@ -31,43 +30,6 @@ def slider(explorer: Explorer, index: int = 0):
 
 def image(explorer: Explorer) -> str:
     return explorer.widget().children[-1].value
-
-
-# --- every widget of the course ---------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("name", explorables())
-def test_every_frame_of_every_widget_is_drawn_and_every_control_matters(name):
-    frames = sweep(explorables()[name])
-    assert len({picture.png() for picture in frames.values()}) > 1
-
-
-def seconds_per_frame(render, n_frames=12) -> float:
-    """The best of several moves, in processor time: what else the machine does has little say."""
-    explorer = explore(render)
-    explorer.widget()
-    found = []
-    for values in list(explorer.combinations())[:n_frames]:
-        start = time.process_time()
-        explorer.move(**dict(zip(explorer.options, values)))
-        explorer.picture.png(120), explorer.picture.alt
-        found.append(time.process_time() - start)
-    return min(found[1:])
-
-
-@pytest.fixture(scope="module")
-def slowness() -> float:
-    """How many times slower than the machine on which the limit was set (45 ms for one plain frame) this one is now; at least 1."""
-    return max(1.0, seconds_per_frame(explorable(k=list(range(12)))(lambda *, k: wave(k=k))) / 0.045)
-
-
-@pytest.mark.parametrize("name", explorables())
-def test_a_frame_takes_less_than_a_tenth_of_a_second(name, slowness):
-    seconds = seconds_per_frame(explorables()[name])
-    assert seconds < 0.1 * slowness, f"{name}: {1000 * seconds:.0f} ms, allowed {100 * slowness:.0f}"
-
-
-def test_the_tour_is_among_the_widgets():
-    assert "tour.landscape" in explorables()
 
 
 # --- a widget ---------------------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def _pages(page, stem: Path) -> list[Path]:
         return [cells[cells.length - 1].getBoundingClientRect().bottom - outer.getBoundingClientRect().top, outer.clientHeight];
     }}""")
     found = []
-    for number, top in enumerate(range(0, height, shown - 40), 1):
+    for number, top in enumerate(range(0, round(height), shown - 40), 1):
         page.evaluate(f"top => document.querySelector('{NOTEBOOK}').scrollTo(0, top)", top)
         page.wait_for_timeout(300)
         found.append(stem.with_name(f"{stem.name}-{number:02d}.png"))

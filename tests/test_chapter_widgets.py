@@ -1,0 +1,92 @@
+"""Every widget of the chapters: all its frames are drawn, every control matters, a move is quick, and none escapes these tests."""
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from deepgen_lib import BernoulliMixture, plots, random_rbm
+from deepgen_lib.plots import explorable, explorables
+from deepgen_lib.widgets import explore, sweep
+from tools.sources import ROOT
+
+LIMIT, PLAIN = 0.1, 0.045  # seconds per move; of a plain frame on the machine where the limit was set
+EXPLORED = re.compile(r"explore\(\s*plots\.(\w+\.\w+)")
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def weigher():
+    pictures = torch.eye(3, dtype=torch.float64)
+    toy = BernoulliMixture(weights=torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64), means=0.2 + 0.6 * pictures)
+    return plots.gibbs_bound.weigher(toy, pictures[1], names=["a", "b", "c"])
+
+
+def short_chains():
+    patterns = torch.tensor([[0.0, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.float64)
+    paths = {k: [random_rbm(4, 2, scale=0.2 + 0.3 * i + 0.1 * (k == 1), rng=generator()) for i in range(5)] for k in (1, "exact")}
+    return plots.rbm.short_chains(paths, patterns, every=10)
+
+
+def bracket():
+    rbm, starts = random_rbm(5, 3, scale=1.0, rng=generator()), torch.zeros(40, 5, dtype=torch.float64)
+    means = {name: torch.full((5,), mean, dtype=torch.float64) for name, mean in (("uniform", 0.5), ("rare", 0.1))}
+    return plots.log_z.bracket(rbm, base_means=means, starts={"all off": starts, "all on": 1 - starts}, rng=generator())
+
+
+MADE = {"gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket}  # widgets that a function makes of a model, here of a toy
+RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
+
+
+def seconds_per_frame(render, n_frames: int = 12) -> float:
+    """The best of several moves, in processor time: what else the machine does has little say."""
+    explorer = explore(render)
+    explorer.widget()
+    found = []
+    for values in list(explorer.combinations())[:n_frames]:
+        start = time.process_time()
+        explorer.move(**dict(zip(explorer.options, values)))
+        explorer.picture.png(120), explorer.picture.alt
+        found.append(time.process_time() - start)
+    return min(found[1:])
+
+
+@pytest.fixture(scope="module")
+def slowness() -> float:
+    """How many times slower than the machine on which the limit was set this one is now; at least 1."""
+    x = np.linspace(0, 1, 30)
+    plain = explorable(k=list(range(12)))(lambda *, k: plots.lines(x, {"model": np.sin(k * x)}, xlabel="x", ylabel="y"))
+    return max(1.0, seconds_per_frame(plain) / PLAIN)
+
+
+@pytest.mark.parametrize("name", RENDERS)
+def test_every_frame_is_drawn_and_every_control_matters(name):
+    frames = list(sweep(RENDERS[name]()).values())
+    assert frames[0].png(60) != frames[-1].png(60)
+
+
+@pytest.mark.parametrize("name", RENDERS)
+def test_a_move_takes_less_than_a_tenth_of_a_second(name, slowness):
+    seconds = seconds_per_frame(RENDERS[name]())
+    assert seconds < LIMIT * slowness, f"{name}: {1000 * seconds:.0f} ms, allowed {1000 * LIMIT * slowness:.0f}"
+
+
+def test_the_limit_notices_a_slow_move(slowness):
+    def slow(*, k):
+        end = time.process_time() + LIMIT * slowness
+        while time.process_time() < end:
+            pass
+        return plots.lines([0, 1], {"model": [0, k]}, xlabel="x", ylabel="y")
+
+    assert seconds_per_frame(explorable(k=[1, 2, 3])(slow)) >= LIMIT * slowness
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "source" / "lectures").glob("*.py")), ids=lambda path: path.stem)
+def test_every_widget_of_a_chapter_is_tested_here(source):
+    text = source.read_text(encoding="utf-8")
+    assert len(EXPLORED.findall(text)) == text.count("explore("), "write explore(plots.FILE.FUNCTION...), so that the widget can be found"
+    assert set(EXPLORED.findall(text)) <= set(RENDERS), "add the widget to MADE, on a toy"
+    assert EXPLORED.search(text), "a chapter has at least one widget"

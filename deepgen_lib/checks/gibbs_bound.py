@@ -1,0 +1,145 @@
+"""Exercises of chapter 01 on the bound itself; those on EM stand in gibbs_bound_em.py."""
+import math
+
+import torch
+from torch import Tensor
+
+from ..variational import entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
+from .engine import Exercise, Part, register
+
+CHAPTER = "01_gibbs_bound"
+_F64 = torch.float64
+
+
+def distributions(n: int, k: int, rng: torch.Generator) -> Tensor:
+    """n distributions over k states, uniform over the simplex.  -> (n, k) float64."""
+    shares = -torch.rand(n, k, generator=rng, dtype=_F64).log()
+    return shares / shares.sum(1, keepdim=True)
+
+
+def _log_joints(rng):
+    f, q = 2 * torch.randn(4, 3, generator=rng, dtype=_F64) - 4, distributions(4, 3, rng)
+    point = torch.eye(3, dtype=_F64)[:2]
+    return {"random q": (f, q), "a q with zeros": (f[:2], point)}
+
+
+def _models(rng):
+    log_prior = distributions(1, 3, rng)[0].log()
+    return {case: (f, log_prior, q) for case, (f, q) in _log_joints(rng).items()}
+
+
+def _mean_f(f: Tensor, q: Tensor) -> Tensor:
+    return (q * f).sum(-1)
+
+
+def _second(log_likelihood: Tensor, log_prior: Tensor, q: Tensor) -> Tensor:
+    return _mean_f(log_likelihood, q) - kl_divergence(q, log_prior.exp())
+
+
+three_forms = register(Exercise(
+    id="1.1", name="three_forms", title="One number, three ways", level="core", minutes=15, chapter=CHAPTER,
+    success="three formulas, one bound, also where q has zeros",
+    hints=("*Nudge.* Write each symbol as one line: an average over q is `(q * something).sum(-1)`. Which of your logarithms meets a zero?",
+           r"*Equation.* $H(q)=-\sum_k q_k\log q_k$ with $0\log0=0$;  $\mathrm{KL}(q\Vert p)=\sum_k q_k(\log q_k-\log p_k)$;  $\log p(x)=\log\sum_k e^{f_k}$.",
+           "*Pseudo-code.* `plogp = torch.special.xlogy(q, q).sum(-1)`. First: mean of f minus plogp. Second: mean of log_likelihood minus "
+           "(plogp minus mean of log_prior). Third: logsumexp of f minus (plogp minus mean of log_softmax of f)."),
+    parts=(
+        Part(name="energy and entropy", right=gibbs_bound, inputs=_log_joints, axes=("B",), misconceptions={
+            "entropy's sign": (lambda f, q: _mean_f(f, q) - entropy(q), "the entropy has the wrong sign: H(q) = -Σ q log q is added, it rewards a spread-out q"),
+            "no entropy": (_mean_f, "the entropy is missing: E_q[f] alone is largest with all of q on one state, and then it is no log Z"),
+            "zero log zero": (lambda f, q: _mean_f(f, q) - (q * q.log()).sum(-1), "0 · log 0 came out as NaN; its limit is 0: use torch.special.xlogy(q, q)"),
+            "unweighted": (lambda f, q: f.mean(-1) + entropy(q), "E_q[f] weights each f_k by q_k; yours weights all states alike"),
+            "energies": (lambda f, q: entropy(q) - _mean_f(f, q), "f is minus an energy already: E_q[f] enters with a plus"),
+        }),
+        Part(name="reconstruction and prior", right=_second, inputs=_models, axes=("B",), misconceptions={
+            "KL's direction": (lambda a, b, q: _mean_f(a, q) - (b.exp() * (b - q.log())).sum(-1), "your KL is the wrong way round: it averages over the prior; KL(q ‖ p) averages over q"),
+            "KL's sign": (lambda a, b, q: _mean_f(a, q) + kl_divergence(q, b.exp()), "you add the KL: leaving the prior has to cost, so it is subtracted"),
+            "no prior": (lambda a, b, q: _mean_f(a, q) + entropy(q), "the prior is dropped: KL(q ‖ p(h)) holds -E_q[log p(h)] beside the entropy"),
+            "no entropy": (lambda a, b, q: _mean_f(a, q) + _mean_f(b, q), "the entropy is dropped: KL(q ‖ p(h)) holds E_q[log q] beside the prior"),
+            "posterior": (lambda a, b, q: _mean_f(a, q) - kl_divergence(q, posterior(a + b)), "this KL goes to the posterior; beside the reconstruction stands the KL to the prior"),
+        }),
+        Part(name="log p(x) and gap", right=lambda f, q: log_normaliser(f) - kl_divergence(q, posterior(f)), inputs=_log_joints, axes=("B",), misconceptions={
+            "KL's direction": (lambda f, q: log_normaliser(f) - (posterior(f) * (posterior(f).log() - q.log())).sum(-1),
+                               "your KL averages over the posterior; the gap is KL(q ‖ posterior), an average over q"),
+            "KL's sign": (lambda f, q: log_normaliser(f) + kl_divergence(q, posterior(f)), "your bound lies above log p(x): the gap is subtracted"),
+            "the best state": (lambda f, q: f.max(-1).values - kl_divergence(q, posterior(f)), "log p(x) sums over all states; you took the largest term only"),
+            "no gap": (lambda f, q: log_normaliser(f), "this is log p(x) itself, whatever q is: the gap is missing"),
+        }),
+    )))
+
+
+def _product_gap(answer, log_joint: Tensor) -> Tensor:
+    """What the product with the chances (a, b) of the answer leaves below log p(x)."""
+    ab = torch.as_tensor(answer, dtype=_F64).detach()
+    if ab.shape != (2,) or not ((ab >= 0) & (ab <= 1)).all():
+        raise ValueError(f"best_product returned {ab.tolist()}, expected two probabilities, q(h1=1) and q(h2=1)")
+    first, second = torch.stack([1 - ab, ab], 1)
+    return gap(log_joint.flatten(), torch.outer(first, second).flatten())
+
+
+def _updated(log_joint: Tensor, other: Tensor, unit: int) -> Tensor:
+    """The best q(h_unit = 1) when the other unit is on with chance `other`: a sigmoid of the expected log-odds."""
+    odds = log_joint.diff(dim=unit).flatten()  # for the other unit off, on
+    return torch.sigmoid((1 - other) * odds[0] + other * odds[1])
+
+
+def _best_product(log_joint: Tensor) -> Tensor:
+    """By coordinate ascent from nine starts at once; the best end wins."""
+    b = torch.linspace(0.02, 0.98, 9, dtype=_F64)
+    for _ in range(150):
+        a = _updated(log_joint, b, 0)
+        b = _updated(log_joint, a, 1)
+    ends = torch.stack([a, b], 1)
+    return min(ends, key=lambda end: _product_gap(end, log_joint))
+
+
+def _stuck(log_joint: Tensor) -> Tensor:
+    """Both units updated at once, from one half: on a symmetric landscape this never leaves the saddle."""
+    a = b = torch.tensor(0.5, dtype=_F64)
+    for _ in range(150):
+        a, b = _updated(log_joint, b, 0), _updated(log_joint, a, 1)
+    return torch.stack([a, b])
+
+
+def _marginals(log_joint: Tensor) -> Tensor:
+    p = posterior(log_joint.flatten()).reshape(2, 2)
+    return torch.stack([p[1].sum(), p[:, 1].sum()])
+
+
+def _mode(log_joint: Tensor) -> Tensor:
+    best = int(log_joint.argmax())
+    return torch.tensor([float(best // 2), float(best % 2)], dtype=_F64)
+
+
+def _pairs(rng):
+    xor = torch.full((2, 2), -20.0, dtype=_F64)
+    xor[0, 1] = xor[1, 0] = math.log(0.5)
+    row, column = 2 * torch.randn(2, 2, generator=rng, dtype=_F64)
+    coupling = 1.0 + torch.rand(1, generator=rng, dtype=_F64)
+    apart = (row[:, None] + column) / 4
+    apart[0, 1] += coupling[0]
+    return {"XOR": (xor,), "two independent units": (row[:, None] + column,), "two coupled units": (apart,)}
+
+
+best_product = register(Exercise(
+    id="1.2", name="best_product", title="The gap that stays", level="core", minutes=20, chapter=CHAPTER,
+    success="the best product, and what it cannot reach: log 2 on XOR",
+    hints=("*Nudge.* There are only two numbers to choose, each between 0 and 1. What would you do if you could look at the whole landscape?",
+           r"*Equation.* $q=\big((1-a)(1-b),\,(1-a)b,\,a(1-b),\,ab\big)$ in the order 00, 01, 10, 11; maximise `gibbs_bound(log_joint.flatten(), q)` over $(a,b)$.",
+           "*Pseudo-code.* Make a grid of 201 values from 0 to 1; stack the four outer products into q (201, 201, 4); take the argmax of the bound; "
+           "`divmod(index, 201)` gives the row, that is a, and the column, that is b."),
+    parts=(
+        Part(name="best_product", right=_best_product, inputs=_pairs, measure=_product_gap, atol=0.01, rtol=0, quantity="gap", misconceptions={
+            "marginals": (_marginals, "these are the posterior's own marginals: right where the units are independent, but they minimise KL(p ‖ q); the bound wants KL(q ‖ p) small"),
+            "mode": (_mode, "all of q on the single best state: the bound gains from a little entropy wherever that is cheap"),
+            "saddle": (_stuck, "your ascent started at the saddle (1/2, 1/2), where both explanations pull equally, and stayed: start elsewhere, or search a grid"),
+            "swapped": (lambda f: _best_product(f).flip(0), "a and b are swapped: rows of log_joint belong to h1, columns to h2"),
+            "always half": (lambda f: torch.full((2,), 0.5, dtype=_F64), "one half for both is the most spread-out product, not the best one"),
+        }),
+        Part(name="xor_gap", right=math.log(2), atol=2e-3, misconceptions={
+            "closed": (0.0, "optimising closes every gap only when the family holds the posterior; no product is both 'h1 alone' and 'h2 alone'"),
+            "uniform": (2 * math.log(2), "that is twice too much: the best product sits on one of the two states, and a half is all it misses"),
+            "bits": (1.0, "1 is the gap in bits; in nats it is a logarithm"),
+            "probability": (0.5, "0.5 is the probability that q misses; the gap is a difference of logarithms"),
+        }),
+    )))

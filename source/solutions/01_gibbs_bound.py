@@ -1,0 +1,240 @@
+# %% [markdown]
+# # Exercises 1 · The Gibbs bound
+#
+# Six exercises for [chapter 1](../../notebooks/01_gibbs_bound.ipynb). Write your lines where a cell says so, run it, then run the check below it.
+# A check accepts every right answer, however it is written, and says what a wrong one looks like.
+#
+# | | exercise | level | minutes |
+# |:--|:--|:--|--:|
+# | 1.1 | One number, three ways | core | 15 |
+# | 1.2 | The gap that stays | core | 20 |
+# | 1.3 | EM audit: who moved what? | core | 15 |
+# | 1.4 | The M-step is an average | core | 10 |
+# | 1.5 | The E-step, without underflow | stretch | 15 |
+# | 1.6 | Project: choose a model you may believe | project | 60 |
+#
+# Stuck? `hint("1.1")` gives a nudge, once more an equation, once more pseudo-code. `start_over("1.1")` brings the untouched cell back.
+
+# %% tags=["label-setup"]
+import torch
+from deepgen_lib import checks, gibbs_bound, hint, plots, start_over
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## 1.1 One number, three ways   (core, 15 minutes, one or two lines each)
+#
+# Code the bound in the three forms of B1, B4 and B3. They must agree, so each one checks the others.
+#
+# | function | formula | arguments |
+# |:--|:--|:--|
+# | `energy_and_entropy` | $\mathbb{E}_q[f]+H(q)$ | $f=\log p(x,h)$ and $q$, both `(B, K)` |
+# | `reconstruction_and_prior` | $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$ | $\log p(x\mid h)$ `(B, K)`, $\log p(h)$ `(K,)`, $q$ `(B, K)` |
+# | `log_p_and_gap` | $\log p(x)-\mathrm{KL}(q\,\Vert\,p(h\mid x))$ | $f$ and $q$ |
+#
+# Each returns one number per row, `(B,)`. Use torch alone, not the functions of the library. Some $q$ contain zeros.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def energy_and_entropy(f, q):
+    """E_q[f] + H(q).  (B, K), (B, K) -> (B,)."""
+    ### BEGIN SOLUTION
+    return (q * f).sum(-1) - torch.special.xlogy(q, q).sum(-1)
+    ### END SOLUTION
+
+def reconstruction_and_prior(log_likelihood, log_prior, q):
+    """E_q[log p(x|h)] - KL(q || p(h)).  (B, K), (K,), (B, K) -> (B,)."""
+    ### BEGIN SOLUTION
+    kl = torch.special.xlogy(q, q).sum(-1) - (q * log_prior).sum(-1)
+    return (q * log_likelihood).sum(-1) - kl
+    ### END SOLUTION
+
+def log_p_and_gap(f, q):
+    """log p(x) - KL(q || p(h|x)).  (B, K), (B, K) -> (B,)."""
+    ### BEGIN SOLUTION
+    kl = torch.special.xlogy(q, q).sum(-1) - (q * f.log_softmax(-1)).sum(-1)
+    return f.logsumexp(-1) - kl
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-1", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B1", "exercise-B4"]
+checks.three_forms(energy_and_entropy, reconstruction_and_prior, log_p_and_gap)
+### BEGIN HIDDEN TESTS
+checks.three_forms(energy_and_entropy, reconstruction_and_prior, log_p_and_gap, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 1.2 The gap that stays   (core, 20 minutes, about five lines)
+#
+# Exactly one of two switches is on, each with probability one half, and we do not know which: $p(h_1,h_2\mid x)$ is 1/2 at 01 and at 10. This is
+# XOR. We only allow products, $q(h_1,h_2)=q_1(h_1)\,q_2(h_2)$, given by two numbers $a=q(h_1{=}1)$ and $b=q(h_2{=}1)$.
+#
+# Write `best_product(log_joint)`: the $(a,b)$ with the largest bound, for any `log_joint` of shape `(2, 2)` (rows are $h_1=0,1$, columns $h_2=0,1$). A
+# fine grid will do. You may use `gibbs_bound(log_joint.flatten(), q)`, with $q$ in the order 00, 01, 10, 11.
+#
+# Then say what the best product misses on XOR, in nats: `xor_gap`. **Predict it before you compute it.**
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def best_product(log_joint):
+    """(a, b), the chances that h1 and h2 are on, with the largest bound among all products.  (2, 2) -> (2,)."""
+    ### BEGIN SOLUTION
+    on = torch.linspace(0, 1, 201)
+    q = torch.stack([torch.outer(a, b) for a in (1 - on, on) for b in (1 - on, on)], -1)   # (201, 201, 4)
+    row, column = divmod(int(gibbs_bound(log_joint.flatten(), q).argmax()), 201)
+    return torch.stack([on[row], on[column]])
+    ### END SOLUTION
+
+# and a number, in nats:  xor_gap = ...
+### BEGIN SOLUTION
+xor_gap = 0.6931  # log 2: q sits on one of two equally likely states, so KL(q || p) = -log(1/2)
+### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B3"]
+checks.best_product(best_product, xor_gap)
+### BEGIN HIDDEN TESTS
+checks.best_product(best_product, xor_gap, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Look at it: two summits of equal height, one for each explanation, and a saddle at (1/2, 1/2) between them. A product has to choose.
+
+# %% tags=["label-xor-picture"]
+xor = torch.log(torch.tensor([[0.001, 0.499], [0.499, 0.001]]))
+plots.gibbs_bound.product_landscape(xor, says="XOR: the best product holds one of the two explanations.")
+
+# %% [markdown]
+# ## 1.3 EM audit: who moved what?   (core, 15 minutes, about six lines)
+#
+# Before an E-step the bound may be loose, because $q$ is old. The E-step renews $q$, the M-step then renews the model. Write
+# `audit(mixture, x, q_old)`: the change of the **bound** and of the **log-likelihood**, means per picture, in each half-step. Return `(2, 2)`:
+#
+# | | bound | log-likelihood |
+# |:--|:--|:--|
+# | **E** (`q_old` becomes `e_step(mixture, x)`) | ? | ? |
+# | **M** (`mixture` becomes `m_step(x, q)`) | ? | ? |
+#
+# One of the four is zero whatever the data. Which? `mixture_bound(mixture, x, q)` gives the bound of each picture.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+from deepgen_lib import e_step, m_step
+from deepgen_lib.mixture import mixture_bound
+
+def audit(mixture, x, q_old):
+    """Changes of (bound, log-likelihood) in the E-step, then in the M-step.  -> (2, 2), nats per picture."""
+    ### BEGIN SOLUTION
+    q = e_step(mixture, x)
+    new = m_step(x, q)
+    moments = [(mixture, q_old), (mixture, q), (new, q)]
+    levels = torch.tensor([[mixture_bound(m, x, r).mean(), m.log_likelihood(x).mean()] for m, r in moments])
+    return levels.diff(dim=0)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-3", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B2", "exercise-B3"]
+checks.em_audit(audit)
+### BEGIN HIDDEN TESTS
+checks.em_audit(audit, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 1.4 The M-step is an average   (core, 10 minutes, two lines)
+#
+# With $q$ fixed, the bound of a mixture of Bernoullis is largest at
+# $$\pi_k=\frac1N\sum_n q_{nk},\qquad m_{ki}=\frac{\sum_n q_{nk}\,x_{ni}}{\sum_n q_{nk}}.$$
+# Write `my_m_step(x, q)`, which returns `(weights, means)` of shapes `(K,)` and `(K, V)`, for pictures `x` `(N, V)` and shares `q` `(N, K)`.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def my_m_step(x, q):
+    """Weights (K,) and means (K, V) that maximise the bound for fixed q.  (N, V), (N, K)."""
+    ### BEGIN SOLUTION
+    counts = q.sum(0)                                   # (K,) pictures per component, in fractions
+    return counts / len(x), q.T @ x / counts[:, None]
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+checks.my_m_step(my_m_step)
+### BEGIN HIDDEN TESTS
+checks.my_m_step(my_m_step, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 1.5 The E-step, without underflow   (stretch, 15 minutes, three lines)
+#
+# By B1 the best $q$ is $e^{f_k}/Z$. For a digit $f_k\approx-200$, and for a hard one −900, where `exp` gives zero and $q$ becomes 0/0. Write
+# `my_e_step(f)` for `f` of shape `(B, K)`, which returns $q$ `(B, K)` and $\log p(x)$ `(B,)`, with `exp`, `log`, `max` and `sum` only: no `softmax`, no
+# `logsumexp`.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def my_e_step(f):
+    """q = softmax(f) and log p(x) = logsumexp(f), row by row.  (B, K) -> (B, K), (B,)."""
+    ### BEGIN SOLUTION
+    top = f.max(1, keepdim=True).values                 # each row its own
+    log_p = top + (f - top).exp().sum(1, keepdim=True).log()
+    return (f - log_p).exp(), log_p[:, 0]
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B1"]
+checks.my_e_step(my_e_step)
+### BEGIN HIDDEN TESTS
+checks.my_e_step(my_e_step, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 1.6 Project: choose a model you may believe   (project, 60 minutes)
+#
+# In the lecture, 200 components on 1,000 digits scored −102 nats on the digits they were fitted to and −232 on new ones. Do better, honestly: three sets, three
+# jobs. The training set fits, the validation set chooses, the test set reports, once.
+#
+# Two things can be chosen: the number of components $K$, and the *smoothing* $s$, which adds $s$ imagined pictures with a pixel on and $s$ with it off to
+# every pixel of every component, so that no mean is 0 or 1.
+#
+# **First**, write `validation_scores(train, valid, candidates)`: for each pair $(K, s)$ of the list `candidates` the mean log-likelihood of `valid` under
+# `fit_em(train, n_components=K, n_steps=20, smoothing=s, rng=torch.Generator().manual_seed(0)).mixture`. Returns one number per pair.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-6", "locked": false, "schema_version": 3, "solution": true, "task": false}
+from deepgen_lib import fit_em
+
+def validation_scores(train, valid, candidates):
+    """Mean log p(x) of the validation set for each (K, s), fitted on the training set.  -> (number of candidates,)."""
+    ### BEGIN SOLUTION
+    scores = []
+    for n_components, smoothing in candidates:
+        rng = torch.Generator().manual_seed(0)
+        fitted = fit_em(train, n_components=n_components, n_steps=20, smoothing=smoothing, rng=rng).mixture
+        scores.append(fitted.log_likelihood(valid).mean())
+    return torch.stack(scores)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-1-6", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+checks.validation_scores(validation_scores)
+### BEGIN HIDDEN TESTS
+checks.validation_scores(validation_scores, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Then** use it: 1,000 training digits, the first 2,000 of the validation set, and candidates of your own. Widen the list where its best lies at an edge.
+# Report one test score. Below −165 you have not yet looked far; −160 is good. In three sentences: what does $s$ mend that a smaller $K$ does not? Why may the
+# test score be a little below the validation score, and what if you had chosen by the test set?
+
+# %% tags=["label-project-data"]
+from deepgen_lib import load_mnist
+
+train = load_mnist("train", binarisation="fixed").images[:1000].double()
+valid = load_mnist("valid", binarisation="fixed").images[:2000].double()
+
+# %% nbgrader={"grade": false, "grade_id": "ex-1-6-digits", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["rtol-0.01"]
+# pairs (K, s), for example  candidates = [(20, 0.0), (20, 0.05)]
+### BEGIN SOLUTION
+candidates = [(20, 0.0), (20, 0.05), (50, 0.0), (50, 0.05), (50, 0.5), (100, 0.05)]
+# A smaller K gives each component more digits, but still leaves pixels that none of its digits had on; one drop of
+# ink there costs up to 13.8 nats. Smoothing mends exactly this and keeps the shapes. The validation score is the best
+# of several, so part of it is luck that the test set does not share (here its digits are a little easier, and the
+# score rises). Had the test set chosen, its own score would hold that luck, and nobody could tell how much of it.
+### END SOLUTION
+scores = validation_scores(train, valid, candidates)
+plots.table({f"K = {k}, s = {s}": [score] for (k, s), score in zip(candidates, scores)}, columns=["validation, nats"], digits=1)
+
+# %% tags=["label-project-report", "rtol-0.01"]
+n_components, smoothing = candidates[int(torch.as_tensor(scores).argmax())]
+chosen = fit_em(train, n_components=n_components, n_steps=20, smoothing=smoothing, rng=torch.Generator().manual_seed(0)).mixture
+test = load_mnist("test", binarisation="fixed").images.double()
+print(f"K = {n_components}, s = {smoothing}: test log-likelihood {chosen.log_likelihood(test).mean():.1f} nats per image")
+
+# %% [markdown]
+# *Your three sentences:*

@@ -128,7 +128,7 @@ def staircase(trace: Sequence[EMStep], *, zoom: tuple[int, int] = (2, 6), title:
             part = slice(2 * first, 2 * last)
             axis.fill_between(half[part], bound[part], likelihood[part], color=colour("gap"), alpha=0.3, linewidth=0, label="gap")
             axis.plot(half[part], likelihood[part], color=colour("likelihood"), label="log-likelihood")
-            axis.plot(half[part], bound[part], color=colour("bound"), linestyle="-", marker="o", markersize=4, label="bound")
+            axis.plot(half[part], bound[part], color=colour("bound"), linestyle="-", marker="o", markersize=2.5 if first == 0 else 5, label="bound")
             axis.set(xlabel="EM step (whole: after E; half: after M)", title=name)
         axes[0].set_ylabel("nats per training image")
         axes[1].legend(loc="lower right")
@@ -137,14 +137,14 @@ def staircase(trace: Sequence[EMStep], *, zoom: tuple[int, int] = (2, 6), title:
 
 
 def judged(images: Tensor, q: Tensor, means: Tensor, *, top: int = 3, says: str = "") -> Picture:
-    """Each image beside the means of its likeliest components and their shares of q.  images (N, V), q (N, K), means (K, V)."""
-    share, order = q.sort(1, descending=True)
-    share, order = share[:, :top], order[:, :top]
-    with drawing(columns=2, width=9.6, height=0.95 * len(images) + 0.5, width_ratios=(1, 1)) as (figure, axes):
-        tiles = torch.cat([images[:, None], means[order]], 1).flatten(0, 1)
-        draw_images(axes[0], tiles, columns=top + 1, column_labels=["image", *(f"mean {i + 1}" for i in range(top))])
-        draw_bars(axes[1], [""] * len(images), {f"mean {i + 1}": share[:, i] for i in range(top)}, stacked=True)
-        axes[1].set_ylabel("q(k | x)")
+    """Each image above the means of its likeliest components, and below them their shares of q.  images (N, V), q (N, K), means (K, V)."""
+    share, order = (part[:, :top] for part in q.sort(1, descending=True))
+    tiles = torch.stack([images, *means[order].unbind(1)]).flatten(0, 1)  # row by row: the images, then each rank of means
+    n, ranks = len(images), ("likeliest", "second", "third", "fourth", "fifth")[:top]
+    with drawing(rows=2, width=1.0 * n + 1.7, height=1.0 * (top + 1) + 1.8, height_ratios=(top + 1, 1.4)) as (figure, axes):
+        draw_images(axes[0], tiles, columns=n, row_labels=["test image", *ranks]).axes.set_aspect("auto")
+        draw_bars(axes[1], [""] * n, {name: share[:, i] for i, name in enumerate(ranks)}, stacked=True)
+        axes[1].set(ylabel="q(k | x)", xlim=(-0.5, n - 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
     return Picture(figure, says=says)
 
 

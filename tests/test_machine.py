@@ -65,6 +65,7 @@ def test_speed_counts_two_operations_per_multiply_add(monkeypatch):
     monkeypatch.setattr(torch, "mm", lambda v, W, out: clock.__setitem__(0, clock[0] + 1e-3))
     assert matrix_speed(seconds=1.0) == pytest.approx(78.4)
     assert clock[0] == pytest.approx(1.1, rel=0.1)  # it takes about as long as was asked
+    assert matrix_speed(clock=lambda: clock[0] / 2) == pytest.approx(156.8)  # by another clock, on which half the time went by
 
 
 def test_speed_is_measured_in_about_the_time_asked():
@@ -106,16 +107,25 @@ def test_a_stale_table_of_times_is_seen(change, words):
     assert any(words in fault for fault in reference_faults(good._replace(**change), ["01_a"]))
 
 
+def test_the_timing_tool_counts_the_kernel_s_work_and_not_its_sleep(tmp_path):
+    from tools import time_chapters
+    path = tmp_path / "a.py"
+    path.write_text("# %%\nimport time\ntime.sleep(3)\n")
+    asleep = time_chapters.run_time(path)
+    path.write_text("# %%\nimport time\nstart = time.process_time()\nwhile time.process_time() - start < 3: pass\n")
+    assert 0.1 < asleep and time_chapters.run_time(path) > asleep + 1.5
+
+
 def test_the_timing_tool_writes_what_the_library_reads(tmp_path, monkeypatch):
     from tools import time_chapters
     (tmp_path / "source" / "lectures").mkdir(parents=True)
     for stem in ("01_a", "02_b"):
         (tmp_path / "source" / "lectures" / f"{stem}.py").write_text("# %%\nprint(1)\n")
-    monkeypatch.setattr(time_chapters, "matrix_speed", lambda: 50.0)
+    monkeypatch.setattr(time_chapters, "matrix_speed", lambda **_: 50.0)
     monkeypatch.setattr(time_chapters, "execute", lambda notebook, folder: notebook)
     assert time_chapters.main(["--root", str(tmp_path)]) == 0
     monkeypatch.setattr(time_chapters, "run_time", lambda text: 30.0)
-    monkeypatch.setattr(time_chapters, "matrix_speed", lambda: 100.0)  # a faster machine measures chapter 02 alone
+    monkeypatch.setattr(time_chapters, "matrix_speed", lambda **_: 100.0)  # a faster machine measures chapter 02 alone
     path: Path = tmp_path / time_chapters.TABLE
     path.write_text(path.read_text().replace('"01_a": 0.0', '"01_a": 8.0'))
     assert time_chapters.main(["02", "--root", str(tmp_path)]) == 0

@@ -1,6 +1,6 @@
 """Record the picture of the start page: train one RBM on MNIST and let snapshots of it dream from noise.
 
-    python -m tools.record_tour        about ten minutes on one thread; writes deepgen_lib/embedded/tour.npz
+    python -m tools.record_tour        about five minutes on one thread; writes deepgen_lib/embedded/tour.npz
 
 One run, one seed, the first five chains: nothing is picked. The same noise and random numbers serve every snapshot.
 """

@@ -1,15 +1,17 @@
 """Measure how long each lecture notebook runs here and write deepgen_lib/embedded/chapter_seconds.json, which the start page reads.
 
-    python -m tools.time_chapters             all lectures, on a machine that does nothing else
+    python -m tools.time_chapters             all lectures
     python -m tools.time_chapters 01 02       these alone; the others keep their numbers, if the machine is the same
 
-Each notebook is executed once, in a fresh kernel on one thread; nothing but the table is written.
+Each notebook is executed once, in a fresh kernel on one thread; nothing but the table is written. Time is the processor's, which on one
+thread is that of the clock on the wall of a machine that does nothing else.
 """
 from __future__ import annotations
 
 import argparse
 import datetime
 import json
+import os
 import platform
 import statistics
 import sys
@@ -40,13 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(root: Path, chapters: list[str] = ()) -> dict:
     """The new table; seconds of chapters that are not measured are scaled from the old table by the two machines' speeds."""
     torch.set_num_threads(1)
-    speeds, seconds, stems = [matrix_speed()], {}, []
+    speeds, seconds, stems = [matrix_speed(clock=time.process_time)], {}, []
     for source in find_sources(root, kinds=("lectures",)):
         stems.append(source.stem)
         if chapters and not source.stem.startswith(tuple(chapters)):
             continue
         seconds[source.stem] = round(run_time(source.text), 1)
-        speeds.append(matrix_speed())
+        speeds.append(matrix_speed(clock=time.process_time))
         print(f"{source.stem}: {seconds[source.stem]} s", flush=True)
     gflops = round(statistics.median(speeds), 1)
     old = json.loads((root / TABLE).read_text(encoding="utf-8")) if (root / TABLE).exists() else {"gflops": gflops, "seconds": {}}
@@ -56,12 +58,16 @@ def measure(root: Path, chapters: list[str] = ()) -> dict:
 
 
 def run_time(text: Path) -> float:
-    """Wall seconds of one notebook, the start of its kernel included.  Raises RuntimeError naming the cell that fails."""
-    notebook = read_inputs(text)
+    """Processor seconds of one notebook, the start of its kernel included.  Raises RuntimeError naming the cell that fails."""
+    notebook, start = read_inputs(text), _children()
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         execute(notebook, Path(folder))
-        return time.perf_counter() - start
+    return _children() - start
+
+
+def _children() -> float:
+    times = os.times()  # of the kernels that have ended
+    return times.children_user + times.children_system
 
 
 def hardware() -> str:

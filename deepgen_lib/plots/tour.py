@@ -23,7 +23,7 @@ from .table import Table, table
 N_ARMS, N_POINTS, N_CELLS, RADIUS = 5, 3000, 240, 3.2
 INVERSE_TEMPERATURES = (0.0, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0)
 LEVELS, VALLEYS = (1, 3, 6, 10, 15, 21), ("#d3dbe6", "#dde3ec", "#e6ebf1", "#eef1f5", "#f4f6f8", "#f9fafa", PAPER)  # deeper is darker
-UPDATES, GIBBS_STEPS, N_DREAMS = (0, 10, 100, 300, 1000, 3000, 10000), (0, 1, 2, 4, 8, 16, 64, 256, 1024), 5
+UPDATES, GIBBS_STEPS, N_DREAMS = (0, 10, 100, 300, 1000, 3000, 10000, 40000), (0, 1, 2, 4, 8, 32, 128, 512, 2048), 5
 
 
 @explorable(inverse_temperature=INVERSE_TEMPERATURES)

@@ -41,12 +41,12 @@ explore(plots.tour.landscape)
 explore(plots.tour.dreams)
 
 # %% [markdown]
-# **What to notice.** Before learning, every dream is the same grey cloud. After some hundred updates every dream ends in the same
-# shape: the model has found what digits share. After thousands, dreams part and become digits that nobody wrote. (One real run,
-# recorded, nothing picked; in chapter 02 you train one yourself.)
+# **What to notice.** Before learning, all dreams are one grey cloud, the average digit. After 1,000 updates they are smudged, and four of five
+# end as the same 7: the model has its favourite. After 40,000 the strokes are crisp, and the dreams end as different digits, which nobody
+# wrote. (One real run of five minutes, recorded, nothing picked; in chapter 2 you train one yourself.)
 #
 # Two questions remain, and they are the course. The update needs a sum over all pictures: how can it be computed? And are these dreams
-# *good*? Eyes cannot tell; chapter 03 gives the answer a number.
+# *good*? Eyes cannot tell; chapter 3 gives the answer a number.
 
 # %% [markdown]
 # ## 0.2 How to work here
@@ -257,7 +257,7 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 #
 # | you are | take |
 # |:--|:--|
-# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | after its *Variational intuitions* slides: chapter 01, sections with a claim in a box; after *Deep Belief Network*: F0 in chapter 02 |
+# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | after its *Variational intuitions* slides: chapter 1, sections with a claim in a box; after *Deep Belief Network*: F0 in chapter 2 |
 # | **taking the whole course** | chapters in order, predictions made, core exercises; stretch and project ones as you like |
 # | **preparing an exam** | of each chapter the boxed claims and the summary, then derive every formula on paper and let a cell check it; the core exercises without hints; the ledger of claims |
 #

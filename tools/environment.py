@@ -23,7 +23,7 @@ STAMP, LOCK = f"{OURS}stamp.json", f"{OURS}lock"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 BUILDS = ("cpu", "default")  # of PyTorch; "default" is the package index's own: with CUDA on Linux, without elsewhere
 DOWNLOADS = {"Linux": 2.7, "Darwin": 0.1, "Windows": 0.1}  # GB, PyTorch 2.13 with what it alone brings
-DOWNLOAD_CPU, DOWNLOAD_REST = 0.2, 0.13
+DOWNLOAD_CPU, DOWNLOAD_REST = 0.2, 0.2
 LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 

@@ -27,7 +27,7 @@ from harness import machine, publish
 SEEDS, N_CHAINS = (0, 1, 2), 100
 METHODS = {  # name: (updates, options), chosen by validation likelihood of single runs
     "CD-1": (40_000, CDOptions(learning_rate=0.05, weight_decay=0.001)),
-    "PCD-1": (60_000, CDOptions(persistent=True, learning_rate=0.05, weight_decay=0.001)),
+    "PCD-1": (40_000, CDOptions(persistent=True, learning_rate=0.05, weight_decay=0.001)),
     "centred PCD-1": (100_000, CDOptions(persistent=True, centred=True, learning_rate=0.1, weight_decay=0.001)),
 }
 PUBLISHED = {"CD-1": "-125.5 (CD-1)", "PCD-1": "", "centred PCD-1": "-86.3 (CD-25)"}

@@ -10,8 +10,8 @@ from tools.browser import REPOSITORY, browser_page, jupyterlab, missing
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing()), reason=missing() or "a browser is here")]
 
 CHAPTER = REPOSITORY / "notebooks" / "01_gibbs_bound.ipynb"
-STAND_IN = '''from deepgen_lib import explore, plots, predict
-explore(plots.tour.landscape)'''
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+STAND_IN = ("from deepgen_lib import explore, plots, predict\nexplore(plots.tour.landscape)", 'predict("0.1", "What happens?", ["it rises", "it falls"])', "plots.tour.landscape()")
 SLIDER, PICTURE = ".widget-slider [role=slider]", ".jp-OutputArea-output .widget-html img"
 SECONDS = 300
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     if CHAPTER.exists():
         shutil.copy(CHAPTER, path / "chapter.ipynb")
     else:
-        write(path / "chapter.ipynb", STAND_IN, 'predict("0.1", "What happens?", ["it rises", "it falls"])')
+        write(path / "chapter.ipynb", *STAND_IN)
     write(path / "broken.ipynb", "import sys; print('planted warning', file=sys.stderr); 1 / 0")
     return path
 
@@ -46,6 +46,13 @@ def error_outputs(page) -> list[str]:
     return [o.get("ename") or o["text"] for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
 
 
+def pictures_and_words(page) -> tuple[list[str], list[str]]:
+    """The alternative texts of the pictures on the page, and those that the notebook's own outputs hold."""
+    outputs = page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(cell => cell.outputs ?? [])")
+    still = [o for o in outputs if "image/png" in o.get("data", {}) and WIDGET_VIEW not in o["data"]]
+    return page.evaluate("() => [...document.querySelectorAll('.jp-RenderedImage img')].map(image => image.alt)"), [o["metadata"]["image/png"]["alt"] for o in still]
+
+
 def test_a_chapter_runs_and_its_slider_obeys_the_keyboard(lab):
     with browser_page() as view:
         page = view.page
@@ -54,6 +61,9 @@ def test_a_chapter_runs_and_its_slider_obeys_the_keyboard(lab):
         assert not error_outputs(page)
         prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
         assert prompts == [f"[{i}]:" for i in range(1, len(prompts) + 1)], "every cell ran, in order"
+
+        drawn, told = pictures_and_words(page)
+        assert drawn == told and drawn, "every picture has its alternative text"
 
         picture = page.locator(PICTURE).first
         picture.wait_for(timeout=1e3 * SECONDS)

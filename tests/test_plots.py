@@ -41,7 +41,14 @@ def test_a_picture_gives_a_notebook_its_png_words_and_alternative_text():
     assert data["text/plain"] == picture.description and picture.description.startswith("It rises.\n")
     image = Image.open(io.BytesIO(data["image/png"]))
     assert image.width > metadata["image/png"]["width"] > 300
-    assert metadata["image/png"]["alt"] == picture.alt and picture.alt.startswith("It rises. ") and "\n" not in picture.alt
+    assert metadata["image/png"]["alt"] == picture.alt and picture.alt.startswith("It rises. Figure; x axis") and "\n" not in picture.alt
+
+
+def test_the_alternative_text_is_short():
+    alt = plots.lines(X, {"bound": X}, xlabel="x", ylabel="y", title="Up", says="It rises.").alt
+    assert alt == ("It rises. Figure: Up; x axis 'x' from -0.039 to 1.04; y axis 'y' from -0.039 to 1.04; legend: bound. "
+                   "line 'bound', 40 points: x evenly from 0.01 to 0.99; y evenly from 0.01 to 0.99.")
+    assert "block means" not in plots.image_grid(digits()).alt
 
 
 def test_the_background_is_opaque_and_light():

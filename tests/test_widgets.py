@@ -88,8 +88,8 @@ def test_a_marked_render_brings_its_controls():
 
 
 def test_many_frames_do_not_pile_up():
-    explorer = explore(wave, k=list(range(200)))
-    for k in range(0, 200):
+    explorer = explore(wave, k=list(range(80)))
+    for k in range(80):
         explorer.move(k=k)
     assert len(explorer._frames) <= 64
 

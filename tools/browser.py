@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LABEXTENSIONS = REPOSITORY / "tools" / "labextensions"  # alternative text for pictures
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SETTINGS = {  # every cell is rendered, whether in view or not; no news, no update check
@@ -60,7 +61,7 @@ def jupyterlab(folder: Path, home: Path, *, seconds: float = 120) -> Iterator[La
     python_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {key: str(home / value) for key, value in variables.items()} | {"PYTHONPATH": python_path, "TQDM_DISABLE": "1"}
     port, token = _free_port(), secrets.token_hex(16)
-    options = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.extension_manager=readonly"]
+    options = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.extension_manager=readonly", f"--LabApp.extra_labextensions_path={LABEXTENSIONS}"]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser", *options]
     log = home / "jupyterlab.log"
     with log.open("w") as output:

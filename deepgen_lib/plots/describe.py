@@ -26,29 +26,29 @@ def describe(figure: Figure, *, detail: bool = True) -> str:
     found = [f"Figure text: {_one_line(t.get_text())}" for t in texts]
     for i, axis in enumerate(panels, 1):
         name = f"Panel {i} of {len(panels)}" if len(panels) > 1 else "Figure"
-        found += [_axis_line(name, axis), *("  " + line for line in _artist_lines(axis, detail))]
+        found += [_axis_line(name, axis, detail), *("  " + line for line in _artist_lines(axis, detail))]
     return "\n".join(found)
 
 
-def _axis_line(name: str, axis: Axes) -> str:
+def _axis_line(name: str, axis: Axes, detail: bool) -> str:
     title = " / ".join(filter(None, (_one_line(axis.get_title(where)) for where in ("left", "center", "right"))))
     line = name + (f": {title}" if title else "")
     if axis.axison and not (len(axis.get_xticks()) == len(axis.get_yticks()) == 0):
-        line += f"; {_one_axis('x', axis.xaxis, axis.get_xlim())}; {_one_axis('y', axis.yaxis, axis.get_ylim())}"
+        line += f"; {_one_axis('x', axis.xaxis, axis.get_xlim(), detail)}; {_one_axis('y', axis.yaxis, axis.get_ylim(), detail)}"
     legend = axis.get_legend()
     if legend is not None:
         line += "; legend: " + ", ".join(_one_line(t.get_text()) for t in legend.get_texts())
     return line
 
 
-def _one_axis(letter: str, axis, limits) -> str:
+def _one_axis(letter: str, axis, limits, detail: bool) -> str:
     label = _one_line(axis.get_label_text())
     scale = "" if axis.get_scale() == "linear" else f" ({axis.get_scale()} scale)"
     size = max(map(abs, limits)) if axis.get_scale() == "linear" else 0.0
-    line = f"{letter} axis{f' {label!r}' if label else ''}{scale} from {number(limits[0], size)} to {number(limits[1], size)}"
+    line, reach = f"{letter} axis{f' {label!r}' if label else ''}{scale}", f" from {number(limits[0], size)} to {number(limits[1], size)}"
     named = isinstance(axis.get_major_formatter(), (ticker.FixedFormatter, ticker.FuncFormatter, StrCategoryFormatter))  # by the author, not by Matplotlib
     names = [_one_line(t) for t in axis.get_major_formatter().format_ticks(axis.get_majorticklocs())] if named else []
-    return line + (f" with ticks {', '.join(names)}" if any(names) else "")
+    return line + (reach if detail or not any(names) else "") + (f" with ticks {', '.join(names)}" if any(names) else "")
 
 
 def _artist_lines(axis: Axes, detail: bool) -> list[str]:

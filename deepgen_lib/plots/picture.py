@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
@@ -24,6 +25,7 @@ class Picture:
         if not figure.axes:
             raise ValueError("Picture: the figure has no axes, so there is nothing to see; draw on it first")
         self.figure, self.says = figure, says.strip()
+        self._pngs: dict[int, bytes] = {}  # by dots per inch
 
     @functools.cached_property
     def description(self) -> str:
@@ -32,13 +34,15 @@ class Picture:
 
     @functools.cached_property
     def alt(self) -> str:
-        """Alternative text: the description without the numbers that only a machine compares, on one line."""
-        lines = filter(None, [self.says, describe(self.figure, detail=False)])
-        return " ".join("\n".join(lines).split())
+        """Alternative text: the description on one line, without the numbers that only a machine compares, the others to three digits."""
+        lines = [self.says.rstrip("."), *describe(self.figure, detail=False).splitlines()]
+        words = ". ".join(filter(None, (" ".join(line.split()) for line in lines))) + "."
+        return re.sub(r"-?\d+\.\d+(?:e-?\d+)?", lambda found: f"{float(found[0]):.3g}", words)
 
-    @functools.lru_cache(maxsize=4)
     def png(self, dpi: int = DPI) -> bytes:
         """The picture as a PNG of 256 colours (a third of the size), the same bytes on every call."""
+        if dpi in self._pngs:
+            return self._pngs[dpi]
         buffer = io.BytesIO()
         with course_style():
             self.figure.set_dpi(dpi)
@@ -49,10 +53,11 @@ class Picture:
         palette[paper:paper + 3] = pixels.getpixel((0, 0))  # the mean of near-white colours drifts between frames: pin the paper
         image.putpalette(palette)
         image.save(buffer, format="png")
-        return buffer.getvalue()
+        return self._pngs.setdefault(dpi, buffer.getvalue())
 
     def place_like(self, other: Picture) -> None:
         """Put the panels where they are in another picture of the same kind: nothing jumps between frames, and no layout is computed."""
+        self._pngs.clear()
         places = [axis.get_position() for axis in other.figure.axes]
         if len(places) == len(self.figure.axes):
             self.figure.set_layout_engine("none")

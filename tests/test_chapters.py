@@ -79,6 +79,19 @@ def test_a_file_without_its_table_is_named():
         updated("nothing", "README.md", [])
 
 
+def missing_sections(text: str, lectures: dict[str, str]) -> list[str]:
+    """Sections that a text names ("2.10") and that are no heading of a lecture."""
+    headings = {number for lecture in lectures.values() for number in re.findall(r"^# ## (\d+\.\d+) ", lecture, re.MULTILINE)}
+    return [number for number in re.findall(r"(?<![\d.])[1-9]\d*\.\d+(?![\d.]|\()", text) if number not in headings]
+
+
+def test_the_ways_through_name_sections_that_exist():
+    lectures = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "source" / "lectures").glob("*.py")}
+    rows = [line for line in lectures["00_start_here"].splitlines() if line.startswith(("# | **following", "# | **taking", "# | **preparing"))]
+    assert len(rows) == 3 and missing_sections("\n".join(rows), lectures) == []
+    assert missing_sections("see 1.2 and 1.99", {"01_a": "# ## 1.2 A heading"}) == ["1.99"]
+
+
 def dead_links(root: Path) -> list[str]:
     """Relative links of the notebooks and of README.md below root that lead nowhere, or out of root."""
     dead = []

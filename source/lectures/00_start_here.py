@@ -257,14 +257,16 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 #
 # | you are | take |
 # |:--|:--|
-# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | after its *Variational intuitions* slides: chapter 1, sections with a claim in a box; after *Deep Belief Network*: F0 in chapter 2 |
-# | **taking the whole course** | chapters in order, predictions made, core exercises; stretch and project ones as you like |
-# | **preparing an exam** | of each chapter the boxed claims and the summary, then derive every formula on paper and let a cell check it; the core exercises without hints; the ledger of claims |
+# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | for *Variational intuitions* sections 1.2 to 1.5; for the second slide *Deep Belief Network* sections 2.1 and 2.3; the other slides wait for chapters 4 to 12 |
+# | **taking the whole course** | the chapters in order: make every prediction, solve the core exercises; stretch and project ones as you like |
+# | **preparing an exam** | the claims in boxes, the summaries in 1.8, 2.10 and 3.10, the slips of the slides in 1.7 and 2.9; then the core exercises without hints |
 #
 # | chapter | the question it answers | claims | minutes | exercises |
 # |:--|:--|:--|:--|:--|
 # | [0 · Start here](00_start_here.ipynb) | How does one work in this course, and is this machine ready? |  | 25 | 1 |
-# | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 90 | [0](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
+# | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 135 | [6](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
+# | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 120 | [8](../exercises/02_rbm/02_rbm.ipynb) |
+# | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 100 | [7](../exercises/03_log_z/03_log_z.ipynb) |
 # | 4 · Deep belief networks | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | *planned* | |
 # | 5 · Tied weights | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | *planned* | |
 # | 6 · Up and down | What do the real networks do: bounds on MNIST, fine-tuning, features, pre-training? | U1, F1-F4 | *planned* | |

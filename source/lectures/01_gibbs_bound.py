@@ -11,7 +11,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | write the bound in four ways and say what each term does; say exactly what a bound misses; run EM and tell which half-step moves what; read a likelihood in nats |
-# | **Time** | 75 minutes to read and predict, 90 for the exercises; all cells together run in about half a minute on a laptop |
+# | **Time** | 75 minutes to read and predict, 135 for the exercises; all cells together run in about half a minute on a laptop |
 # | **In the lecture** | *Variational intuitions*, first and third slide of that name: claims B1 to B4 |
 # | **You need** | probabilities, logarithms, expectations (refresh them in [chapter 0](00_start_here.ipynb)) |
 # | **Notation** | $x$ what we see, $h$ what is hidden and takes $K$ values, $q_k$ our guess at the chance of value $k$, $f_k=\log p(x,h_k)$. Natural logarithms: all quantities are in nats |
@@ -395,7 +395,7 @@ print(f"step 1 brings {halves[2] - halves[0]:.2f} nats, step 19 brings {halves[3
 plots.gibbs_bound.staircase(fitted.trace, says="Stairs: M raises the bound, E lifts it to the likelihood.")
 
 # %% [markdown]
-# **What to notice.** On the right, every M-step raises both lines and leaves red between them; every E-step lifts the bound back to the likelihood
+# **What to notice.** On the right, every M-step raises both lines and leaves a gap between them; every E-step lifts the bound back to the likelihood
 # without moving it. The stairs get flat: step 1 brought 50.06 nats, step 19 brings 0.01.
 
 # %% tags=["label-means"]
@@ -444,7 +444,8 @@ claim("EM", entropy(q_test).mean(), between=(0.02, 0.05), says="mean entropy of 
 
 # %% [markdown]
 # **What to notice.** With 784 pixels as witnesses the posterior is nearly always a point: for about nine test digits in ten one component takes over 99 %. Only
-# a few doubtful digits, on the right, share their $q$: some between two ways of writing one digit, some between two digits.
+# a few doubtful digits, on the right, share their $q$: some between two ways of writing one digit, some between two digits. And sure is not right: the 4 is taken for a 9
+# without a doubt. The posterior is exact, the model is not.
 #
 # ### What climbing does not promise
 # The bound is climbed on the *training* digits. Fit mixtures of different size to only 1,000 of them.

@@ -73,7 +73,7 @@ checks.three_forms(energy_and_entropy, reconstruction_and_prior, log_p_and_gap, 
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_product(log_joint):
-    """(a, b), the chances that h1 and h2 are on, with the largest bound among all products.  (2, 2) -> (2,)."""
+    """The chances (a, b) of h1 and h2 with the largest bound among all products.  (2, 2) -> (2,)."""
     ### BEGIN SOLUTION
     on = torch.linspace(0, 1, 201)
     q = torch.stack([torch.outer(a, b) for a in (1 - on, on) for b in (1 - on, on)], -1)   # (201, 201, 4)
@@ -96,7 +96,7 @@ checks.best_product(best_product, xor_gap, seed=1)
 # Look at it: two summits of equal height, one for each explanation, and a saddle at (1/2, 1/2) between them. A product has to choose.
 
 # %% tags=["label-xor-picture"]
-xor = torch.log(torch.tensor([[0.001, 0.499], [0.499, 0.001]]))
+xor = torch.log(torch.tensor([[0.001, 0.498], [0.500, 0.001]]))
 plots.gibbs_bound.product_landscape(xor, says="XOR: the best product holds one of the two explanations.")
 
 # %% [markdown]
@@ -117,7 +117,7 @@ from deepgen_lib import e_step, m_step
 from deepgen_lib.mixture import mixture_bound
 
 def audit(mixture, x, q_old):
-    """Changes of (bound, log-likelihood) in the E-step, then in the M-step.  -> (2, 2), nats per picture."""
+    """Changes of (bound, log-likelihood) in E, then in M, in nats per picture.  -> (2, 2)."""
     ### BEGIN SOLUTION
     q = e_step(mixture, x)
     new = m_step(x, q)
@@ -191,7 +191,7 @@ checks.my_e_step(my_e_step, seed=1)
 from deepgen_lib import fit_em
 
 def validation_scores(train, valid, candidates):
-    """Mean log p(x) of the validation set for each (K, s), fitted on the training set.  -> (number of candidates,)."""
+    """Mean log p(x) of valid for each (K, s), fitted on train.  -> (number of candidates,)."""
     ### BEGIN SOLUTION
     scores = []
     for n_components, smoothing in candidates:
@@ -209,7 +209,7 @@ checks.validation_scores(validation_scores, seed=1)
 
 # %% [markdown]
 # **Then** use it: 1,000 training digits, the first 2,000 of the validation set, and candidates of your own. Widen the list where its best lies at an edge.
-# Report one test score. Below −165 you have not yet looked far; −160 is good. In three sentences: what does $s$ mend that a smaller $K$ does not? Why may the
+# Report one test score. Under −165 you have not looked far yet; −160 is good. In three sentences: what does $s$ mend that a smaller $K$ does not? Why may the
 # test score be a little below the validation score, and what if you had chosen by the test set?
 
 # %% tags=["label-project-data"]
@@ -228,13 +228,15 @@ candidates = [(20, 0.0), (20, 0.05), (50, 0.0), (50, 0.05), (50, 0.5), (100, 0.0
 # score rises). Had the test set chosen, its own score would hold that luck, and nobody could tell how much of it.
 ### END SOLUTION
 scores = validation_scores(train, valid, candidates)
-plots.table({f"K = {k}, s = {s}": [score] for (k, s), score in zip(candidates, scores)}, columns=["validation, nats"], digits=1)
+rows = {f"K = {k}, s = {s}": [score] for (k, s), score in zip(candidates, scores)}
+plots.table(rows, columns=["validation, nats"], digits=1)
 
 # %% tags=["label-project-report", "rtol-0.01"]
-n_components, smoothing = candidates[int(torch.as_tensor(scores).argmax())]
-chosen = fit_em(train, n_components=n_components, n_steps=20, smoothing=smoothing, rng=torch.Generator().manual_seed(0)).mixture
+k, s = candidates[int(torch.as_tensor(scores).argmax())]
+chosen = fit_em(train, n_components=k, n_steps=20, smoothing=s,
+                rng=torch.Generator().manual_seed(0)).mixture
 test = load_mnist("test", binarisation="fixed").images.double()
-print(f"K = {n_components}, s = {smoothing}: test log-likelihood {chosen.log_likelihood(test).mean():.1f} nats per image")
+print(f"K = {k}, s = {s}: test score {chosen.log_likelihood(test).mean():.1f} nats per image")
 
 # %% [markdown]
 # *Your three sentences:*

@@ -26,6 +26,16 @@ SETTINGS = {  # every cell is rendered, whether in view or not; no news, no upda
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
 }
+KERNEL_READY = """() => {
+    const session = window.jupyterapp?.shell.currentWidget?.sessionContext, kernel = session?.session?.kernel;
+    return session?.isReady && kernel?.connectionStatus == 'connected' && kernel.status == 'idle';
+}"""
+ALL_RAN = """() => {
+    const cells = window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.filter(cell => cell.cell_type == 'code' && cell.source.length);
+    const running = [...document.querySelectorAll('.jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'));
+    const failed = cells.some(cell => cell.outputs.some(output => output.output_type == 'error'));
+    return !running && (failed || cells.every(cell => cell.execution_count));
+}"""
 
 
 def find_chromium() -> str | None:
@@ -92,15 +102,13 @@ class Page(NamedTuple):
         self.page.goto(lab.url(notebook), timeout=1e3 * seconds)
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1e3 * seconds)
         if kernel:
-            idle = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status == 'idle'"
-            self.page.wait_for_function(idle, timeout=1e3 * seconds)
+            self.page.wait_for_function(KERNEL_READY, timeout=1e3 * seconds)
 
     def run_all(self, *, seconds: float) -> None:
         """Run every cell and wait for the last; an error stops the notebook, as it does for a reader."""
         self.page.set_default_timeout(1e3 * seconds)
         self.command("notebook:run-all-cells")
-        still_running = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(prompt => !prompt.textContent.includes('*'))"
-        self.page.wait_for_function(still_running, timeout=1e3 * seconds)
+        self.page.wait_for_function(ALL_RAN, timeout=1e3 * seconds)
 
 
 @contextmanager

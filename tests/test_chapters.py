@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,8 +19,9 @@ CLAIMS = "".join(f'[{name}]\nstatement = "x"\nchapter = "01_a"\nslide = "y"\nerr
 
 
 @pytest.fixture
-def course(tmp_path):
-    """A course of two written chapters and a planned one."""
+def course(tmp_path, monkeypatch):
+    """A course of two written chapters, the second with two exercises, and a planned one."""
+    monkeypatch.setattr(chapters, "registered", lambda: [SimpleNamespace(chapter=stem, minutes=m) for stem, m in [("00_start_here", 2), ("01_a", 10), ("01_a", 30)]])
     (tmp_path / "source" / "lectures").mkdir(parents=True)
     for name, text in {"source/lectures/00_start_here.py": START, "source/lectures/01_a.py": LECTURE, "source/planned.toml": PLANNED,
                        "source/claims.toml": CLAIMS, "README.md": f"Words.\n\n{HEADER}\n{RULE}\n\nMore words.\n"}.items():
@@ -35,14 +37,14 @@ def test_the_tables_are_up_to_date():
 def test_a_chapter_is_read_from_its_own_words(course):
     assert read_chapters(course) == [
         Chapter("00_start_here", "Start", "Why so?", "", "5", 1, False),
-        Chapter("01_a", "A title", "Why so?", "B1-B3, D1, D3, V6, V6b", "30 + 40", 0, False),
+        Chapter("01_a", "A title", "Why so?", "B1-B3, D1, D3, V6, V6b", "30 + 40", 2, False),
         Chapter("02_b", "Later", "And then?", "D1", "", 0, True)]
 
 
 def test_the_links_fit_the_place(course):
     readme, start = ((course / place).read_text() for place in chapters.PLACES)
-    assert "| [1 · A title](notebooks/01_a.ipynb) |" in readme and "[0](exercises/01_a/01_a.ipynb)" in readme
-    assert "# | [1 · A title](01_a.ipynb) |" in start and "[0](../exercises/01_a/01_a.ipynb)" in start
+    assert "| [1 · A title](notebooks/01_a.ipynb) |" in readme and "[2](exercises/01_a/01_a.ipynb)" in readme
+    assert "# | [1 · A title](01_a.ipynb) |" in start and "[2](../exercises/01_a/01_a.ipynb)" in start
     assert "| 2 · Later | And then? | D1 | *planned* | |" in readme and "Words.\n" in readme and "\n# The end." in start
 
 
@@ -59,7 +61,8 @@ def test_a_table_that_lags_behind_is_seen(course, file, old, new):
 
 
 @pytest.mark.parametrize("old, new, words", [
-    ("# # 1 · A title", "# # A title", "has no a title"), ("**Why so?**", "Why so?", "has no a question"), ("**Time**", "Time", "has no a row"),
+    ("# # 1 · A title", "# # A title", "has no title"), ("**Why so?**", "Why so?", "has no question"), ("**Time**", "Time", "has no row"),
+    ("40 for the exercises", "50 for the exercises", "the row Time says 50 minutes for the exercises, their cards add up to 40"),
 ])
 def test_a_lecture_without_its_header_is_named(course, old, new, words):
     path = course / "source/lectures/01_a.py"

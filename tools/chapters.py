@@ -3,8 +3,9 @@
     python -m tools.chapters            write both tables
     python -m tools.chapters --check    only say which one is out of date
 
-A lecture's source gives its title (the first heading), its question (the bold line below) and its minutes (the row Time); claims come from
-source/claims.toml, exercises from deepgen_lib/checks, chapters not written yet from source/planned.toml.
+A lecture's source gives its title (the first heading), its question (the bold line below) and its minutes (the row Time, whose second
+number must be what the exercises' cards add up to); claims come from source/claims.toml, exercises from deepgen_lib/checks, chapters
+not written yet from source/planned.toml.
 """
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Chapter(NamedTuple):
 
 
 def read_chapters(root: Path = ROOT) -> list[Chapter]:
-    """Every chapter, in order.  Raises ValueError for a lecture that lacks its title, question or minutes, or is still planned."""
+    """Every chapter, in order.  Raises ValueError for a lecture that lacks its title, question or right minutes, or is still planned."""
     planned = tomllib.loads((root / "source" / "planned.toml").read_text(encoding="utf-8"))
     found = []
     for source in find_sources(root, kinds=("lectures",)):
@@ -89,16 +90,18 @@ def out_of_date(root: Path = ROOT, *, write: bool = False) -> list[str]:
 
 def _written(stem: str, text: str, root: Path) -> Chapter:
     parts = {
-        "a title, '# # N · Title'": re.search(r"^# # \d+ · (.+)$", text, re.MULTILINE),
-        "a question in bold, '# **...?**'": re.search(r"^# \*\*(.+\?)\*\*$", text, re.MULTILINE),
-        "a row '| **Time** | N minutes ...'": re.search(r"^# \| \*\*Time\*\* \| (\d+) minutes(?:.*?, (\d+) for the exercises)?", text, re.MULTILINE),
+        "title, '# # N · Title'": re.search(r"^# # \d+ · (.+)$", text, re.MULTILINE),
+        "question in bold, '# **...?**'": re.search(r"^# \*\*(.+\?)\*\*$", text, re.MULTILINE),
+        "row '| **Time** | N minutes ...'": re.search(r"^# \| \*\*Time\*\* \| (\d+) minutes(?:.*?, (\d+) for the exercises)?", text, re.MULTILINE),
     }
     if missing := [name for name, match in parts.items() if not match]:
         raise ValueError(f"source/lectures/{stem}.py: has no {missing[0]}, which the table of chapters needs")
     title, question, time = parts.values()
     claims = [claim.id for claim in read_claims(root) if claim.chapter == stem]
-    n_exercises = sum(exercise.chapter == stem for exercise in registered())
-    return Chapter(stem, title[1], question[1], _ranges(claims), " + ".join(filter(None, time.groups())), n_exercises, False)
+    cards = [exercise.minutes for exercise in registered() if exercise.chapter == stem]
+    if time[2] and int(time[2]) != sum(cards):
+        raise ValueError(f"source/lectures/{stem}.py: the row Time says {time[2]} minutes for the exercises, their cards add up to {sum(cards)}")
+    return Chapter(stem, title[1], question[1], _ranges(claims), " + ".join(filter(None, time.groups())), len(cards), False)
 
 
 def _ranges(claims: list[str]) -> str:

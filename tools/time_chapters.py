@@ -33,28 +33,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="beginning of a chapter's name, such as 01; none means all")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)  # another course, for tests
     options = parser.parse_args(arguments)
-    table = measure(options.root.resolve(), options.chapters)
+    table, failures = measure(options.root.resolve(), options.chapters)
     (options.root / TABLE).parent.mkdir(parents=True, exist_ok=True)
     (options.root / TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    return 0
+    for failure in failures:
+        print(f"FAILED  {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
-def measure(root: Path, chapters: list[str] = ()) -> dict:
-    """The new table; seconds of chapters that are not measured are scaled from the old table by the two machines' speeds."""
+def measure(root: Path, chapters: list[str] = ()) -> tuple[dict, list[str]]:
+    """The new table, and a line for each notebook that failed; seconds of chapters that are not measured are scaled from the old table by the two machines' speeds."""
     torch.set_num_threads(1)
-    speeds, seconds, stems = [matrix_speed(clock=time.process_time)], {}, []
+    speeds, seconds, stems, failures = [matrix_speed(clock=time.process_time)], {}, [], []
     for source in find_sources(root, kinds=("lectures",)):
         stems.append(source.stem)
         if chapters and not source.stem.startswith(tuple(chapters)):
             continue
-        seconds[source.stem] = round(run_time(source.text), 1)
+        try:
+            seconds[source.stem] = round(run_time(source.text), 1)
+        except RuntimeError as error:
+            failures.append(f"{source.stem}: {error}")
+            continue
         speeds.append(matrix_speed(clock=time.process_time))
         print(f"{source.stem}: {seconds[source.stem]} s", flush=True)
     gflops = round(statistics.median(speeds), 1)
     old = json.loads((root / TABLE).read_text(encoding="utf-8")) if (root / TABLE).exists() else {"gflops": gflops, "seconds": {}}
     kept = {stem: round(s * old["gflops"] / gflops, 1) for stem, s in old["seconds"].items() if stem in stems}
     all_seconds = kept | seconds
-    return {"date": datetime.date.today().isoformat(), "hardware": hardware(), "gflops": gflops, "seconds": {stem: all_seconds[stem] for stem in stems if stem in all_seconds}}
+    measured = {stem: all_seconds[stem] for stem in stems if stem in all_seconds}
+    return {"date": datetime.date.today().isoformat(), "hardware": hardware(), "gflops": gflops, "seconds": measured}, failures
 
 
 def run_time(text: Path) -> float:

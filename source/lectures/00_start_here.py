@@ -265,8 +265,8 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # |:--|:--|:--|:--|:--|
 # | [0 · Start here](00_start_here.ipynb) | How does one work in this course, and is this machine ready? |  | 25 | 1 |
 # | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 135 | [6](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
-# | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 120 | [8](../exercises/02_rbm/02_rbm.ipynb) |
-# | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 100 | [7](../exercises/03_log_z/03_log_z.ipynb) |
+# | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 200 | [8](../exercises/02_rbm/02_rbm.ipynb) |
+# | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 145 | [7](../exercises/03_log_z/03_log_z.ipynb) |
 # | 4 · Deep belief networks | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | *planned* | |
 # | 5 · Tied weights | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | *planned* | |
 # | 6 · Up and down | What do the real networks do: bounds on MNIST, fine-tuning, features, pre-training? | U1, F1-F4 | *planned* | |

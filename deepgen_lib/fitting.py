@@ -55,7 +55,8 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     batches_per_epoch = len(data) // batch_size
     if watch is not None and done == 0:
         history.append(watch(0, trainer.model))
-    for update in tqdm(range(done, n_updates), initial=done, total=n_updates, desc="updates", leave=False):
+    quiet = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")  # tqdm's notebook bar would not heed it
+    for update in tqdm(range(done, n_updates), initial=done, total=n_updates, desc="updates", leave=False, disable=quiet):
         position = update % batches_per_epoch
         if position == 0 or len(order) == 0:
             order = torch.randperm(len(data), generator=rng)

@@ -103,7 +103,7 @@ def reference() -> Reference:
 
 
 def chapter_seconds(gflops: float, measured: Reference | None = None) -> dict[str, float]:
-    """How long each chapter will run at this speed, {stem: seconds}: a guess good to a factor of about 1.5, as plots and Python cost time too."""
+    """How long each chapter will run at this speed, {stem: seconds}: a rough guess, for plots and Python cost time too."""
     require_number("chapter_seconds", "gflops", gflops, low=1e-3)
     measured = measured or reference()
     return {stem: seconds * measured.gflops / gflops for stem, seconds in measured.seconds.items()}

@@ -32,7 +32,7 @@ class Chapter(NamedTuple):
     title: str
     question: str
     claims: str             # "B1-B4"
-    minutes: str            # "75 + 90": to read, for the exercises; "" for a planned one
+    minutes: str            # "75 + 90": to read, for the exercises (its blanks do not break); "" for a planned one
     n_exercises: int
     planned: bool
 
@@ -101,7 +101,7 @@ def _written(stem: str, text: str, root: Path) -> Chapter:
     cards = [exercise.minutes for exercise in registered() if exercise.chapter == stem]
     if time[2] and int(time[2]) != sum(cards):
         raise ValueError(f"source/lectures/{stem}.py: the row Time says {time[2]} minutes for the exercises, their cards add up to {sum(cards)}")
-    return Chapter(stem, title[1], question[1], _ranges(claims), " + ".join(filter(None, time.groups())), len(cards), False)
+    return Chapter(stem, title[1], question[1], _ranges(claims), "\u00a0+\u00a0".join(filter(None, time.groups())), len(cards), False)
 
 
 def _ranges(claims: list[str]) -> str:

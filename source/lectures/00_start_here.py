@@ -42,8 +42,8 @@ explore(plots.tour.dreams)
 
 # %% [markdown]
 # **What to notice.** Before learning, all dreams are one grey cloud, the average digit. After 1,000 updates they are smudged, and four of five
-# end as the same 7: the model has its favourite. After 40,000 the strokes are crisp, and the dreams end as different digits, which nobody
-# wrote. (One real run of five minutes, recorded, nothing picked; in chapter 2 you train one yourself.)
+# end as the same 7: the model has its favourite. After 40,000 the strokes are crisp, and the dreams go their own ways: a 2, two sixes, a 3, a 0,
+# none of which anybody wrote. (One real run of five minutes, recorded, nothing picked; in chapter 2 you train one yourself.)
 #
 # Two questions remain, and they are the course. The update needs a sum over all pictures: how can it be computed? And are these dreams
 # *good*? Eyes cannot tell; chapter 3 gives the answer a number.
@@ -118,8 +118,8 @@ hint("0.1")
 # ## 0.3 Is your machine ready?
 #
 # The next cell looks at your machine, then multiplies matrices for one second: a batch of 100 pictures by the weights of the RBM,
-# (100, 784) times (784, 500), which is most of what training does. From the speed it guesses how long each lecture notebook will run.
-# The guess is good to a factor of about 1.5.
+# (100, 784) times (784, 500), which is most of what training does. From the speed it guesses how long each lecture notebook will run
+# (roughly: plots take time too, and a machine busy with other things is slower).
 
 # %% tags=["label-machine", "nbval-ignore-output"]
 from deepgen_lib.machine import matrix_speed, this_machine
@@ -259,14 +259,14 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # |:--|:--|
 # | **following the lecture** (CMU 10707, spring 2021, lecture 13) | for *Variational intuitions* sections 1.2 to 1.5; for the second slide *Deep Belief Network* sections 2.1 and 2.3; the other slides wait for chapters 4 to 12 |
 # | **taking the whole course** | the chapters in order: make every prediction, solve the core exercises; stretch and project ones as you like |
-# | **preparing an exam** | the claims in boxes, the summaries in 1.8, 2.10 and 3.10, the slips of the slides in 1.7 and 2.9; then the core exercises without hints |
+# | **preparing an exam** | the claims in boxes, the summaries in 1.8, 2.10 and 3.10, what the slides say beside it in 1.7 and 2.9; then the core exercises without hints |
 #
 # | chapter | the question it answers | claims | minutes | exercises |
 # |:--|:--|:--|:--|:--|
 # | [0 · Start here](00_start_here.ipynb) | How does one work in this course, and is this machine ready? |  | 25 | 1 |
-# | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 135 | [6](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
-# | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 200 | [8](../exercises/02_rbm/02_rbm.ipynb) |
-# | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 145 | [7](../exercises/03_log_z/03_log_z.ipynb) |
+# | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 135 | [6](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
+# | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 200 | [8](../exercises/02_rbm/02_rbm.ipynb) |
+# | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 145 | [7](../exercises/03_log_z/03_log_z.ipynb) |
 # | 4 · Deep belief networks | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | *planned* | |
 # | 5 · Tied weights | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | *planned* | |
 # | 6 · Up and down | What do the real networks do: bounds on MNIST, fine-tuning, features, pre-training? | U1, F1-F4 | *planned* | |

@@ -103,12 +103,13 @@ def weigher(model: BernoulliMixture, x: Tensor, *, names: Sequence[str]) -> Call
     log_likelihood, log_joint = model.conditional_log_likelihood(x[None])[0], model.log_joint(x[None])[0]
     p = posterior(log_joint)
     stops = {"q_first": float(p[0]), "rest_to_second": float(p[1] / (1 - p[0]))}
-    tenths = [(f"{k / 10:.1f}", k / 10) for k in range(11)]
+    steps = {"q_first": 10, "rest_to_second": 5}
+    values = {name: [(f"{k / n:.1f}", k / n) for k in range(n + 1)] + [(f"{stops[name]:.2f} (posterior)", stops[name])] for name, n in steps.items()}
 
-    @explorable(**{name: sorted([*tenths, (f"{stop:.2f} (posterior)", stop)], key=lambda pair: pair[1]) for name, stop in stops.items()})
+    @explorable(**{name: sorted(pairs, key=lambda pair: pair[1]) for name, pairs in values.items()})
     def render(*, q_first: float = 0.6, rest_to_second: float = 0.8) -> Picture:
         q = torch.tensor([q_first, (1 - q_first) * rest_to_second, (1 - q_first) * (1 - rest_to_second)], dtype=log_joint.dtype)
-        with drawing(columns=2, width=10, height=3.9, width_ratios=(1, 1.25)) as (figure, axes):
+        with drawing(columns=2, width=9.2, height=3.7, width_ratios=(1, 1.25)) as (figure, axes):
             _draw_triangle(axes[0], log_joint, names, fine=False)
             axes[0].plot(*_place(q[None]).T, "o", color=colour("q"), markeredgecolor="white", markersize=11, label="your q")
             axes[0].set_title("q = (" + ", ".join(f"{max(float(value), 0.0):.2f}" for value in q) + ")")

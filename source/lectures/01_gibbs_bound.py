@@ -63,12 +63,8 @@ print(f"log p(x) = {log_normaliser(f):.4f} nats")
 #
 # ## 1.2 A maximum that is a sum
 #
-# > **B1, the Gibbs variational principle.** For any numbers $f_1,\dots,f_K$
-# > $$\log\sum_k e^{f_k}\;=\;\max_q\;\Big\{\,\mathbb{E}_q[f]+H(q)\,\Big\},\qquad H(q)=-\sum_k q_k\log q_k ,$$
-# > over all distributions $q$. One $q$ alone reaches the maximum, the Gibbs distribution $q_k=e^{f_k}/Z$, where $Z=\sum_k e^{f_k}$.
-# > (With energies, $f=-E$. Here $Z$ is $p(x)$ and the Gibbs distribution is the posterior $p(h\mid x)$.)
-#
-# Two wishes pull at $q$. $\mathbb{E}_q[f]=\sum_k q_kf_k$ wants everything on the best state. The entropy $H(q)$ wants equal shares.
+# Let $q$ be any distribution over the $K$ hidden values, our guess. Two wishes pull at it. $\mathbb{E}_q[f]=\sum_k q_kf_k$ wants everything on the best
+# state. The entropy $H(q)=-\sum_k q_k\log q_k$ wants equal shares. We let them compete: make the sum $\mathbb{E}_q[f]+H(q)$ as large as possible.
 
 # %% tags=["label-predict-summit"]
 predict("1.a", "Which q makes E_q[f] + H(q) largest?",
@@ -83,9 +79,14 @@ reveal("1.a", 3, "Neither wish wins alone: some of E_q[f] is given up to keep so
 
 # %% [markdown]
 # **What to notice.** All on the best state scores −7.4944, equal shares −7.4200. The compromise scores −7.1267: to the last digit the
-# $\log p(x)$ that we got by adding up.
+# $\log p(x)$ that we got by adding up. This is no accident.
 #
-# Is it the best of *all* $q$? First 10,000 of them, spread evenly; then a climber. The climber knows only the slope of the bound, which
+# > **B1, the Gibbs variational principle.** For any numbers $f_1,\dots,f_K$
+# > $$\log\sum_k e^{f_k}\;=\;\max_q\;\Big\{\,\mathbb{E}_q[f]+H(q)\,\Big\}$$
+# > over all distributions $q$. One $q$ alone reaches the maximum, the Gibbs distribution $q_k=e^{f_k}/Z$, where $Z=\sum_k e^{f_k}$.
+# > (With energies, $f=-E$. Here $Z$ is $p(x)$ and the Gibbs distribution is the posterior $p(h\mid x)$.)
+#
+# Is the compromise the best of *all* $q$? First 10,000 of them, spread evenly; then a climber. The climber knows only the slope of the bound, which
 # in direction $k$ is $f_k-\log q_k-1$. It multiplies each share by $e^{\text{step}\,\cdot\,\text{slope}}$, rescales, and repeats (*mirror ascent*).
 
 # %% tags=["label-random-q", "claim-B1"]
@@ -108,7 +109,7 @@ def climb(f, q, *, n_steps=60, sign=1):
     path = [q]
     for _ in range(n_steps):
         q = q * torch.exp(0.25 * (f - sign * q.log()))
-        q = q / q.sum()
+        q = q / q.sum()  # also cancels the slope's -1, the same for every state
         path.append(q)
     return torch.stack(path)
 
@@ -125,7 +126,8 @@ plots.gibbs_bound.triangle(f, names=names, path=path[:20], title="Every point is
 
 # %% [markdown]
 # **What to notice.** A point of the triangle is a $q$: in a corner all of it lies on one picture. There is one hill and no other. The climber
-# starts at −8.99 and ends at $\log Z$ to ten digits. The landscape is concave, so there is nothing to get stuck in.
+# starts at −8.99 and ends at $\log Z$ to ten digits. It could not get stuck: $\mathbb{E}_q[f]$ is linear in $q$ and $H(q)$ is concave, so their sum is concave,
+# and a concave landscape has one summit.
 #
 # A claim that nothing can break proves nothing. Give the entropy the wrong sign and climb again; then count it twice.
 
@@ -139,9 +141,10 @@ planted_error("B1", (twice - log_normaliser(f)).max(), below=1e-12, says="the en
 
 # %% [markdown]
 # ### Why it is true
-# At the top no small transfer of probability pays, so $f_k-\log q_k$ is the same number $c$ in every direction $k$. Hence $q_k=e^{f_k-c}$. The shares add
-# up to one, so $e^{c}=\sum_k e^{f_k}$: the common slope is $\log Z$. And the height there is the mean of $f_k-\log q_k$, again $c$. Below, each
-# step is a line of code; the lines must agree on 100 random vectors $f$.
+# At the top no small transfer of probability pays, so $f_k-\log q_k$ has the same value $c$ for every $k$. (Not at the edge: where $q_k$ nears 0 its slope is
+# infinite, so giving it a little always pays.) Hence $q_k=e^{f_k-c}$. The shares add up to one, so $e^{c}=\sum_k e^{f_k}$, that is $c=\log Z$. And the height
+# there is the mean of $f_k-\log q_k$, again $c$. The landscape is concave, so this flat point is the summit and the only one. Below, each step is a
+# line of code; the lines must agree on 100 random vectors $f$.
 
 # %% tags=["label-b1-derivation", "claim-B1"]
 vectors = [3 * torch.randn(k, generator=rng) for k in (2, 3, 5, 16) for _ in range(25)]
@@ -153,9 +156,10 @@ derivation("B1", {
 
 # %% [markdown]
 # ### What has been gained?
-# Over *all* $q$ the search is no cheaper than the sum: $q$ itself has $K$ entries. But a sum that is half done is worth nothing, while a
-# maximum that is half found is already a bound from below. So we may stop early, or search only among those $q$ that we can afford. The
-# rest of the chapter asks what that costs.
+# Over *all* $q$ the search is no cheaper than the sum: $q$ itself has $K$ entries. But a search may stop early, or look only among those $q$ that we can
+# afford, and what it has found is still a bound from below. Adding up only some of the terms gives a bound too: it is the best $q$ on those states alone. But of
+# $2^{500}$ terms any list that you can write down is next to nothing, while a $q$ made of 500 numbers can reach all of them. The rest of the chapter asks
+# what stopping early, and choosing from a small family, cost.
 #
 # ## 1.3 Any q gives a bound
 #
@@ -217,7 +221,9 @@ reveal("1.b", 1, "In more dimensions good q's are a smaller part of all q's. A c
 # > $$\log p(x)-\Big(\mathbb{E}_q[\log p(x,h)]+H(q)\Big)\;=\;\mathrm{KL}\big(q\,\Vert\,p(h\mid x)\big)\;=\;\sum_h q(h)\log\frac{q(h)}{p(h\mid x)}\;\ge\;0,$$
 # > and it is zero at the posterior and nowhere else.
 #
-# The proof is one line: write $\log p(x)$ as $\log p(x,h)-\log p(h\mid x)$, true for every $h$, and average over $q$.
+# The equality takes one line: write $\log p(x)$ as $\log p(x,h)-\log p(h\mid x)$, true for every $h$, and average over $q$. The sign takes one more: since
+# $\log t\le t-1$, with equality at $t=1$ alone,
+# $$-\mathrm{KL}\big(q\,\Vert\,p\big)=\sum_h q(h)\log\frac{p(h\mid x)}{q(h)}\;\le\;\sum_h q(h)\Big(\frac{p(h\mid x)}{q(h)}-1\Big)=1-1=0 .$$
 
 # %% tags=["label-b3-derivation", "claim-B3"]
 pairs = [(vector, random_q(1, len(vector))[0]) for vector in vectors]
@@ -265,7 +271,7 @@ plots.gibbs_bound.hanging({name: gibbs_bound(f, q) for name, q in tried.items()}
 h = all_states(2)                              # 00, 01, 10, 11
 p_on = torch.tensor([0.2, 0.1])
 log_p_h = (h * p_on.log() + (1 - h) * (1 - p_on).log()).sum(1)
-log_p_alarm = torch.log(1 - 0.99 * 0.05 ** h.sum(1))
+log_p_alarm = torch.log(1 - 0.99 * 0.05 ** h.sum(1))   # silent only if nothing sets it off, each independently
 f_alarm = log_p_h + log_p_alarm
 
 # %% tags=["label-predict-product"]
@@ -293,8 +299,11 @@ reveal("1.c", 2, "The search was perfect. The family was too small.")
 # > **B4.** With $\log p(x,h)=\log p(x\mid h)+\log p(h)$ the bound splits into
 # > $$\underbrace{\mathbb{E}_q[\log p(x\mid h)]}_{\text{reconstruction}}+\underbrace{\mathbb{E}_q[\log p(h)]}_{\text{prior}}+\underbrace{H(q)}_{\text{entropy}}\;=\;\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}\big(q\,\Vert\,p(h)\big).$$
 #
-# So there are four ways to write one number. Which is best depends on what you can compute: the first two need only $q$ and the model, the third is
-# how a VAE is trained, the fourth is how one *thinks* about the bound, for its terms are the two things we do not know.
+# So one number can be written in four ways:
+# 1. $\mathbb{E}_q[\log p(x,h)]+H(q)$, for which $q$ and the model suffice;
+# 2. reconstruction + prior + entropy, the same taken apart;
+# 3. $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$, as a VAE is trained;
+# 4. $\log p(x)-\mathrm{KL}(q\,\Vert\,p(h\mid x))$, as one *thinks* about the bound: its terms are the two things we do not know.
 
 # %% tags=["label-b4-derivation", "claim-B4"]
 from deepgen_lib import bound_terms
@@ -320,14 +329,17 @@ planted_error("B4", (minus_entropy - bounds).abs().max(), below=1e-12, says="the
 
 # %% [markdown]
 # **Now move $q$ yourself.** The first slider is the share of the bar; the second divides the rest between diagonal and cross.
-# 1. Put everything on the diagonal. Which term suffers most?
-# 2. Set $q$ to the prior (0.5, then 0.6). Prior and entropy cancel: $\mathrm{KL}(q\,\Vert\,p(h))=0$. What is left?
-# 3. Find the $q$ whose gap is zero. Each term still depends on $q$ there; only their sum has stopped rising.
+# 1. Put everything on the diagonal. Which term has vanished, and why?
+# 2. Set $q$ to the prior (0.5, then 0.6). Two of the terms cancel. Which, and what is left of the bound?
+# 3. Start from 0.6 and 0.8 and make the gap as small as you can, watching the gap alone. Then compare with the stops marked p(h | x).
 
 # %% tags=["label-b4-explore", "picture-B4"]
 explore(plots.gibbs_bound.weigher(toy, x[0], names=names))
 
 # %% [markdown]
+# *Answers.* 1: the entropy; a $q$ that is sure has none. 2: prior and entropy, for together they are $-\mathrm{KL}(q\,\Vert\,p(h))=0$; the reconstruction is left. 3: the gap
+# reaches zero at the posterior; each term still depends on $q$ there, only their sum has stopped rising.
+#
 # **Why does maximising give a sum?** Because the gap is a divergence, and a divergence can be pushed down to zero. Whatever the bound gains, the gap
 # loses, and at the end nothing is left between the bound and $\log\sum_h p(x,h)$.
 #
@@ -362,7 +374,7 @@ q = e_step(start, digits)               # (10000, 20)
 model = m_step(digits, q)
 for name, m in {"after E": start, "after M": model}.items():
     bound, log_p = mixture_bound(m, digits, q), m.log_likelihood(digits)
-    print(f"{name}: bound {bound.mean():.2f}, log-likelihood {log_p.mean():.2f}")
+    print(f"{name}: bound {bound.mean():.2f}, log-likelihood {log_p.mean():.2f}, gap {(log_p - bound).mean():.2f}")
 
 # %% tags=["label-one-step-claims", "claim-B3", "planted-B3"]
 closed = gap(start.log_joint(digits), q)
@@ -370,6 +382,9 @@ opened = gap(model.log_joint(digits), q)
 stale = kl_divergence(q, model.posterior(digits))
 claim("B3", closed.abs().max(), below=1e-9, says="largest gap of 10,000 digits after the E-step")
 claim("B3", (opened - stale).abs().max(), below=1e-9, says="gap after M against KL(q || new posterior)")
+others = (0.9 * model.weights + 0.1 * random_q(1000, 20)).log()   # the prior term is E_q[log pi_k]
+gains = (others - model.log_weights) @ q.mean(0)
+claim("EM", gains.max(), below=0, says="what 1,000 other weights would add to the bound after M")
 neighbours = gap(start.log_joint(digits), q.roll(1, 0))
 planted_error("B3", neighbours.max(), below=1e-9, says="each digit judged by its neighbour's q")
 reveal("1.d", 1, "The M-step moves the posterior and q stays behind: a gap opens.")
@@ -423,11 +438,13 @@ score = fitted.mixture.log_likelihood(test).mean()
 baseline = single.log_likelihood(test).mean()
 claim("EM", score, between=(-158.5, -155.5), says="20 components on the test digits, nats per image")
 claim("EM", baseline, between=(-206.5, -205), says="one component: independent pixels")
-print(f"20 components {score:.1f}, one component {baseline:.1f}")
+print(f"20 components {score:.1f}, one component {baseline:.1f}, {score - baseline:.0f} nats apart")
 
 # %% [markdown]
-# **What to notice.** Twenty means instead of one: −157.0 against −205.8, nearly 49 nats per image. (Over 20 random starts the score lay between −157.7 and −156.5.) For the same data an RBM with
-# 500 hidden units is published at about −86 (Salakhutdinov and Murray 2008): chapter 2 trains one, chapter 3 measures it.
+# **What to notice.** Twenty means instead of one: −157.0 against −205.8, 49 nats per image. On the same test digits, but
+# trained on six times as many, an RBM with 500 hidden units is published at about −86 (Salakhutdinov and Murray 2008): chapter 2 trains one, chapter 3 measures it.
+#
+# (From 20 random starts, tried when this was written, the score lay between −157.7 and −156.5.)
 #
 # ### What does q look like now?
 
@@ -443,7 +460,7 @@ claim("EM", sure, between=(0.88, 0.94), says="share of test digits with one comp
 claim("EM", entropy(q_test).mean(), between=(0.02, 0.05), says="mean entropy of q on the test digits, nats")
 
 # %% [markdown]
-# **What to notice.** With 784 pixels as witnesses the posterior is nearly always a point: for about nine test digits in ten one component takes over 99 %. Only
+# **What to notice.** With 784 pixels as witnesses the posterior is nearly always a point: for 88 to 94 % of the test digits one component takes over 99 %. Only
 # a few doubtful digits, on the right, share their $q$: some between two ways of writing one digit, some between two digits. And sure is not right: the 4 is taken for a 9
 # without a doubt. The posterior is exact, the model is not.
 #
@@ -452,7 +469,7 @@ claim("EM", entropy(q_test).mean(), between=(0.02, 0.05), says="mean entropy of 
 
 # %% tags=["label-predict-overfit"]
 predict("1.e", "200 components on 1,000 digits. Against 20 components the test log-likelihood is",
-        ["better", "about the same", "worse, even worse than one component"])
+        ["better", "about the same", "worse, but better than one component", "worse than one component"])
 
 # %% tags=["label-overfit"]
 sizes, scores = [1, 5, 20, 50, 100, 200], {"train": [], "test": []}
@@ -461,17 +478,18 @@ for size in sizes:
     for name, data in {"train": digits[:1000], "test": test}.items():
         scores[name].append(small.log_likelihood(data).mean())
 change = scores["test"][5] - scores["test"][0]
+print(f"a pixel of mean 1e-6 that is on costs {-torch.tensor(1e-6).log():.1f} nats")
 claim("EM", change, between=(-38, -8), says="200 components instead of one, test score")
 
 # %% tags=["label-overfit-picture", "rtol-0.01"]
 display(plots.table(scores, columns=sizes, corner="components", digits=1))
 display(plots.lines(sizes, scores, xlabel="components", ylabel="nats per image", log="x",
                     says="More components: training ever better, test first better, then much worse."))
-reveal("1.e", 2, "Five digits per component are memorised, not described.")
+reveal("1.e", 3, "Five digits per component are memorised, not described.")
 
 # %% [markdown]
 # **What to notice.** Training scores climb from −206.2 to −102.2. Test scores turn after 20 components, at −167.6, and fall to −232.2. A component with five digits has
-# pixels that were never on; their mean is held at $10^{-6}$, and a test digit with ink there pays $\log 10^{-6}=-13.8$ nats for each. The bound is as
+# pixels that were never on; their mean is held at $10^{-6}$, and a test digit with ink there pays $-\log 10^{-6}$, 13.8 nats, for each. The bound is as
 # true as ever. It is a bound on the wrong data. (Exercise 1.6 mends this.)
 #
 # ## 1.7 The slide and this chapter
@@ -508,11 +526,12 @@ claim("EM", (missed - formula).abs().max(), below=1e-9, says="the gap against -l
 claim("EM", missed.mean(), between=(0.005, 0.04), says="mean gap of a point mass on the test digits")
 
 # %% [markdown]
-# About 0.02 nats: on these data a hard choice costs next to nothing, because the posterior is nearly a point anyway.
+# Between 0.005 and 0.04 nats: on these data a hard choice costs next to nothing, because the posterior is nearly a point anyway.
 #
 # ## Where this goes next
-# [Chapter 2](02_rbm.ipynb) takes 500 hidden causes at once. There the posterior is a product and costs nothing, but another sum appears that no $q$ of ours
-# can reach: $Z$. Stacking RBMs (chapters 4 to 6) climbs the *prior* term of B4 alone. A VAE (chapter 8) lets a network compute $q$.
+# [Chapter 2](02_rbm.ipynb) takes 500 hidden causes at once. There the posterior is a product and costs nothing, but another sum appears: the $Z$ of the whole
+# model. B1 bounds $\log Z$ from *below*; it enters $\log p(x)$ with a minus sign, so that is the wrong side
+# for training. Chapters 2 and 3 find other ways. Stacking RBMs (chapters 4 to 6) climbs the *prior* term of B4 alone. A VAE (chapter 8) lets a network compute $q$.
 #
 # **Exercises:** [open them here](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb). Six of them, from one line to an hour, with checks that know what
 # usually goes wrong.

@@ -153,7 +153,7 @@ TWO = [lambda x: x**2, lambda x: x.pow(2)]
     (toy({**GOOD, "right": (lambda x: x**2, "no mistake")}), TWO, "wrong answer 'right' accepted with seed 2"),
     (toy({**GOOD, "again": (lambda x: x + x, "twice over")}), TWO, "wrong answer 'again' with seed 0 hears another message"),
     (toy({**GOOD, "copy": (lambda x: x + 1, "that is the cube")}), TWO, "message given twice: that is the cube"),
-], ids=str)
+])
 def test_a_bad_check_is_seen(exercise, right, words):
     found = faults(exercise, right)
     assert not found if words is None else any(words in fault for fault in found), found

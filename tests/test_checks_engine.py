@@ -17,7 +17,7 @@ from tests.toy_exercise import BANK, HINTS, SOFTMAX, cases, error_of, exercise, 
     lambda a: a.float().softmax(1).requires_grad_(),
     lambda a: a.softmax(1).tolist(),
     torch.nn.Softmax(dim=-1),
-], ids=str)
+])
 def test_a_right_answer_passes_however_written(answer, capsys):
     exercise()(answer)
     assert capsys.readouterr().out == "1.1 right: every row is a distribution\n"
@@ -94,7 +94,7 @@ def test_an_unwritten_stub_is_recognised():
 @pytest.mark.parametrize("slip, words", [
     (lambda x: -x, "check the sign"), (lambda x: x / math.log(2), "in bits"), (lambda x: 2 * x, "twice"), (lambda x: x / 2, "half"),
     (lambda x: x.exp(), "exponential of the right one"),
-], ids=str)
+])
 def test_slips_that_any_formula_invites_are_named(slip, words):
     part = Part(right=lambda a: a.log_softmax(-1), inputs=cases, misconceptions={})
     assert words in error_of(exercise(part), lambda a: slip(a.log_softmax(-1)))
@@ -211,7 +211,7 @@ def test_another_seed_gives_other_inputs():
 @pytest.mark.parametrize("changes", [
     dict(id="1"), dict(id="2.1"), dict(name="two words"), dict(level="easy"), dict(minutes=0), dict(minutes=True), dict(title=""),
     dict(chapter="gibbs"), dict(hints=HINTS[:2]), dict(hints=HINTS[0]), dict(hints=(*HINTS[:2], " ")), dict(parts=()), dict(parts=(SOFTMAX, SOFTMAX)),
-], ids=str)
+])
 def test_an_incomplete_card_is_refused(changes):
     with pytest.raises(ValueError, match="^Exercise "):
         exercise(**changes)

@@ -146,6 +146,7 @@ def strict_run(folder: Path, text: str, *options: str, strict: str) -> subproces
 def test_an_unlisted_skip_fails_the_strict_run(tmp_path, options, text, node):
     done = strict_run(tmp_path, text, *options, strict="1")
     assert done.returncode == 1 and node in done.stdout
+    assert "test_known |" not in done.stdout  # an expected failure is no skip
 
 
 def test_a_skip_passes_when_nobody_asked_to_be_strict(tmp_path):

@@ -9,6 +9,7 @@ from .engine import Exercise, Part, register
 
 CHAPTER = "01_gibbs_bound"
 _F64 = torch.float64
+_TOLERANCE = 0.01  # nats of the gap in 1.2
 
 
 def distributions(n: int, k: int, rng: torch.Generator) -> Tensor:
@@ -36,6 +37,19 @@ def _second(log_likelihood: Tensor, log_prior: Tensor, q: Tensor) -> Tensor:
     return _mean_f(log_likelihood, q) - kl_divergence(q, log_prior.exp())
 
 
+def _kl_to_prior_reversed(log_likelihood: Tensor, log_prior: Tensor, q: Tensor) -> Tensor:
+    return _mean_f(log_likelihood, q) - (log_prior.exp() * (log_prior - q.log())).sum(-1)
+
+
+def _kl_to_posterior_reversed(f: Tensor, q: Tensor) -> Tensor:
+    return log_normaliser(f) - (posterior(f) * (posterior(f).log() - q.log())).sum(-1)
+
+
+def _same_as(wrong):
+    """Whether the answer is this wrong one on the first wrong case: a clamp against log 0 changes it only where q has zeros."""
+    return lambda output, *arguments: torch.allclose(output.double(), wrong(*arguments), rtol=1e-4)
+
+
 three_forms = register(Exercise(
     id="1.1", name="three_forms", title="One number, three ways", level="core", minutes=15, chapter=CHAPTER,
     success="three formulas, one bound, also where q has zeros",
@@ -52,15 +66,14 @@ three_forms = register(Exercise(
             "energies": (lambda f, q: entropy(q) - _mean_f(f, q), "f is minus an energy already: E_q[f] enters with a plus"),
         }),
         Part(name="reconstruction and prior", right=_second, inputs=_models, axes=("B",), misconceptions={
-            "KL's direction": (lambda a, b, q: _mean_f(a, q) - (b.exp() * (b - q.log())).sum(-1), "your KL is the wrong way round: it averages over the prior; KL(q ‖ p) averages over q"),
+            "KL's direction": (_kl_to_prior_reversed, "your KL is the wrong way round: it averages over the prior; KL(q ‖ p) averages over q", _same_as(_kl_to_prior_reversed)),
             "KL's sign": (lambda a, b, q: _mean_f(a, q) + kl_divergence(q, b.exp()), "you add the KL: leaving the prior has to cost, so it is subtracted"),
             "no prior": (lambda a, b, q: _mean_f(a, q) + entropy(q), "the prior is dropped: KL(q ‖ p(h)) holds -E_q[log p(h)] beside the entropy"),
             "no entropy": (lambda a, b, q: _mean_f(a, q) + _mean_f(b, q), "the entropy is dropped: KL(q ‖ p(h)) holds E_q[log q] beside the prior"),
             "posterior": (lambda a, b, q: _mean_f(a, q) - kl_divergence(q, posterior(a + b)), "this KL goes to the posterior; beside the reconstruction stands the KL to the prior"),
         }),
         Part(name="log p(x) and gap", right=lambda f, q: log_normaliser(f) - kl_divergence(q, posterior(f)), inputs=_log_joints, axes=("B",), misconceptions={
-            "KL's direction": (lambda f, q: log_normaliser(f) - (posterior(f) * (posterior(f).log() - q.log())).sum(-1),
-                               "your KL averages over the posterior; the gap is KL(q ‖ posterior), an average over q"),
+            "KL's direction": (_kl_to_posterior_reversed, "your KL averages over the posterior; the gap is KL(q ‖ posterior), an average over q", _same_as(_kl_to_posterior_reversed)),
             "KL's sign": (lambda f, q: log_normaliser(f) + kl_divergence(q, posterior(f)), "your bound lies above log p(x): the gap is subtracted"),
             "the best state": (lambda f, q: f.max(-1).values - kl_divergence(q, posterior(f)), "log p(x) sums over all states; you took the largest term only"),
             "no gap": (lambda f, q: log_normaliser(f), "this is log p(x) itself, whatever q is: the gap is missing"),
@@ -111,6 +124,26 @@ def _mode(log_joint: Tensor) -> Tensor:
     return torch.tensor([float(best // 2), float(best % 2)], dtype=_F64)
 
 
+def _coarse(log_joint: Tensor) -> Tensor:
+    """The best of a grid of ten values a side, without 0 and 1."""
+    on = torch.linspace(0.05, 0.95, 10, dtype=_F64)
+    return min(torch.cartesian_prod(on, on), key=lambda ab: _product_gap(ab, log_joint))
+
+
+def _excess(ab, log_joint: Tensor) -> float:
+    """By how much the gap of (a, b) exceeds the smallest one."""
+    return (_product_gap(ab, log_joint) - _product_gap(_best_product(log_joint), log_joint)).item()
+
+
+def _complemented(answer, log_joint: Tensor) -> bool:
+    a, b = torch.as_tensor(answer, dtype=_F64)
+    return any(_excess(torch.stack(ab), log_joint) < _TOLERANCE for ab in ((1 - a, 1 - b), (1 - a, b), (a, 1 - b)))
+
+
+def _swapped(answer, log_joint: Tensor) -> bool:
+    return _excess(torch.as_tensor(answer, dtype=_F64).flip(0), log_joint) < _TOLERANCE
+
+
 def _pairs(rng):
     xor = torch.full((2, 2), -20.0, dtype=_F64)
     xor[0, 1] = xor[1, 0] = math.log(0.5)
@@ -129,15 +162,19 @@ best_product = register(Exercise(
            "*Pseudo-code.* Make a grid of 201 values from 0 to 1; stack the four outer products into q (201, 201, 4); take the argmax of the bound; "
            "`divmod(index, 201)` gives the row, that is a, and the column, that is b."),
     parts=(
-        Part(name="best_product", right=_best_product, inputs=_pairs, measure=_product_gap, atol=0.01, rtol=0, quantity="gap", misconceptions={
+        Part(name="best_product", right=_best_product, inputs=_pairs, measure=_product_gap, atol=_TOLERANCE, rtol=0, quantity="gap", misconceptions={
             "marginals": (_marginals, "these are the posterior's own marginals: right where the units are independent, but they minimise KL(p ‖ q); the bound wants KL(q ‖ p) small"),
             "mode": (_mode, "all of q on the single best state: the bound gains from a little entropy wherever that is cheap"),
             "saddle": (_stuck, "your ascent started at the saddle (1/2, 1/2), where both explanations pull equally, and stayed: start elsewhere, or search a grid"),
-            "swapped": (lambda f: _best_product(f).flip(0), "a and b are swapped: rows of log_joint belong to h1, columns to h2"),
             "always half": (lambda f: torch.full((2,), 0.5, dtype=_F64), "one half for both is the most spread-out product, not the best one"),
+            "swapped": (lambda f: _best_product(f).flip(0), "a and b are swapped: rows of log_joint belong to h1, columns to h2", _swapped),
+            "off, not on": (lambda f: 1 - _best_product(f), "you return the chance of 0 where the chance of 1 is asked: a = q(h1=1), not 1 - a, and b likewise", _complemented),
+            "coarse grid": (_coarse, "near the best product, but not near enough: your grid is too coarse (11 values a side are too few, 201 from 0 to 1 will do) or your search stopped early",
+                            lambda answer, f: _excess(answer, f) < 0.1),
         }),
         Part(name="xor_gap", right=math.log(2), atol=2e-3, misconceptions={
             "closed": (0.0, "optimising closes every gap only when the family holds the posterior; no product is both 'h1 alone' and 'h2 alone'"),
+            "negative": (-math.log(2), "a gap is never negative: it is log p(x) minus the bound, not the bound minus log p(x)"),
             "uniform": (2 * math.log(2), "that is twice too much: the best product sits on one of the two states, and a half is all it misses"),
             "bits": (1.0, "1 is the gap in bits; in nats it is a logarithm"),
             "probability": (0.5, "0.5 is the probability that q misses; the gap is a difference of logarithms"),

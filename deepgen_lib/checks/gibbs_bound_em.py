@@ -26,9 +26,7 @@ def _levels(mixture: BernoulliMixture, x: Tensor, q: Tensor) -> Tensor:
 
 def _audit(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
     """What E and then M change: rows E, M; columns bound, log-likelihood."""
-    q = e_step(mixture, x)
-    levels = [_levels(mixture, x, q_old), _levels(mixture, x, q), _levels(m_step(x, q), x, q)]
-    return torch.stack([levels[1] - levels[0], levels[2] - levels[1]])
+    return _three_levels(mixture, x, q_old).diff(dim=0)
 
 
 def _audit_refreshed(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
@@ -42,6 +40,22 @@ def _audit_stale(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
     return torch.stack([_levels(mixture, x, q) - _levels(mixture, x, q_old), _levels(new, x, q_old) - _levels(mixture, x, q)])
 
 
+def _audit_stale_model(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
+    q, new = e_step(mixture, x), m_step(x, q_old)
+    return torch.stack([_levels(mixture, x, q) - _levels(mixture, x, q_old), _levels(new, x, q) - _levels(mixture, x, q)])
+
+
+def _three_levels(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
+    """The levels themselves, before E, after E, after M.  -> (3, 2)."""
+    q = e_step(mixture, x)
+    return torch.stack([_levels(mixture, x, q_old), _levels(mixture, x, q), _levels(m_step(x, q), x, q)])
+
+
+def _are_levels(output, mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> bool:
+    got, levels = torch.as_tensor(output, dtype=_F64), _three_levels(mixture, x, q_old)
+    return any(got.shape == some.shape and torch.allclose(got, some, rtol=1e-4) for some in (levels, levels[:2], levels[1:]))
+
+
 em_audit = register(Exercise(
     id="1.3", name="em_audit", title="EM audit: who moved what?", level="core", minutes=15, chapter=CHAPTER,
     success="E moves the bound alone; M moves both, the likelihood further",
@@ -53,6 +67,8 @@ em_audit = register(Exercise(
         "likelihood = bound": (lambda m, x, q: _audit(m, x, q)[:, 1:].expand(2, 2), "you report the likelihood twice: the bound depends on q, so the E-step does move it"),
         "q refreshed": (_audit_refreshed, "you measured the bound after M with a fresh q: that is the next E-step already; M leaves q as it is"),
         "q not renewed": (_audit_stale, "your M-step used q_old: it must use the q that the E-step has just made"),
+        "model from q_old": (_audit_stale_model, "your new model is m_step(x, q_old): the M-step averages with the q of the E-step, m_step(x, q)"),
+        "levels": (lambda m, x, q: _three_levels(m, x, q)[1:], "these are the levels; asked are the changes: after minus before, for each half-step", _are_levels),
         "sums": (lambda m, x, q: _audit(m, x, q) * len(x), "these are sums over the pictures; the course reports nats per example: take means"),
         "transposed": (lambda m, x, q: _audit(m, x, q).T, "rows are the half-steps (E, M), columns the quantities (bound, log-likelihood): transpose"),
     }),)))
@@ -76,7 +92,8 @@ my_m_step = register(Exercise(
     id="1.4", name="my_m_step", title="The M-step is an average", level="core", minutes=10, chapter=CHAPTER,
     success="weights are mean shares, means are weighted averages",
     hints=("*Nudge.* Picture n belongs to component k with weight q[n, k]. How many pictures does k have, counted in fractions?",
-           r"*Equation.* $\pi_k=\frac1N\sum_n q_{nk}$,  $m_{ki}=\sum_n q_{nk}x_{ni}\,/\,\sum_n q_{nk}$.",
+           r"*Equation.* All sums over $n$ at once are one matrix product: $\sum_nq_{nk}x_{ni}=(q^{\mathsf T}x)_{ki}$, of shapes (K, N) and (N, V). "
+           "Row k is divided by one number, the count of k: (K,) must become (K, 1).",
            "*Pseudo-code.* counts = sum of q over pictures, (K,). weights = counts / N. means = (q transposed @ x) / counts, with counts as a column."),
     parts=(Part(right=_weighted, inputs=_m_step_inputs, axes=("K", "V"), misconceptions={
         "divided by N": (lambda x, q: (q.mean(0), q.T @ x / len(x)), "you divide by the number of all pictures: each component's mean is divided by its own count Σ_n q_nk"),

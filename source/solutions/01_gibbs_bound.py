@@ -31,7 +31,8 @@ torch.set_default_dtype(torch.float64)
 # | `reconstruction_and_prior` | $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$ | $\log p(x\mid h)$ `(B, K)`, $\log p(h)$ `(K,)`, $q$ `(B, K)` |
 # | `log_p_and_gap` | $\log p(x)-\mathrm{KL}(q\,\Vert\,p(h\mid x))$ | $f$ and $q$ |
 #
-# Each returns one number per row, `(B,)`. Use torch alone, not the functions of the library. Some $q$ contain zeros.
+# Each returns one number per row, `(B,)`. The point is to write it with torch alone, without the functions of the library; no check looks
+# how you did it. Some $q$ contain zeros.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def energy_and_entropy(f, q):
@@ -67,23 +68,26 @@ checks.three_forms(energy_and_entropy, reconstruction_and_prior, log_p_and_gap, 
 # XOR. We only allow products, $q(h_1,h_2)=q_1(h_1)\,q_2(h_2)$, given by two numbers $a=q(h_1{=}1)$ and $b=q(h_2{=}1)$.
 #
 # Write `best_product(log_joint)`: the $(a,b)$ with the largest bound, for any `log_joint` of shape `(2, 2)` (rows are $h_1=0,1$, columns $h_2=0,1$). A
-# fine grid will do. You may use `gibbs_bound(log_joint.flatten(), q)`, with $q$ in the order 00, 01, 10, 11.
+# fine grid will do. You may use `gibbs_bound(log_joint.flatten(), q)`, with $q$ in the order 00, 01, 10, 11. The check tries XOR and two other tables. Its
+# XOR is softened, so that no logarithm is infinite: `log_joint` is $\log\frac12$ at 01 and 10, and −20 (not $-\infty$) at 00 and 11, a probability of
+# $2\cdot10^{-9}$. Your $(a,b)$ is right when its gap is within 0.01 nats of the smallest.
 #
 # Then say what the best product misses on XOR, in nats: `xor_gap`. **Predict it before you compute it.**
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_product(log_joint):
-    """The chances (a, b) of h1 and h2 with the largest bound among all products.  (2, 2) -> (2,)."""
+    """Chances (a, b) of h1, h2: the product with the largest bound.  (2, 2) -> (2,)."""
     ### BEGIN SOLUTION
     on = torch.linspace(0, 1, 201)
-    q = torch.stack([torch.outer(a, b) for a in (1 - on, on) for b in (1 - on, on)], -1)   # (201, 201, 4)
+    pairs = [torch.outer(a, b) for a in (1 - on, on) for b in (1 - on, on)]
+    q = torch.stack(pairs, -1)                          # (201, 201, 4)
     row, column = divmod(int(gibbs_bound(log_joint.flatten(), q).argmax()), 201)
     return torch.stack([on[row], on[column]])
     ### END SOLUTION
 
 # and a number, in nats:  xor_gap = ...
 ### BEGIN SOLUTION
-xor_gap = 0.6931  # log 2: q sits on one of two equally likely states, so KL(q || p) = -log(1/2)
+xor_gap = 0.6931  # log 2: q sits on one of two equally likely states, each of log(1/2)
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B3"]
@@ -97,7 +101,8 @@ checks.best_product(best_product, xor_gap, seed=1)
 
 # %% tags=["label-xor-picture"]
 xor = torch.log(torch.tensor([[0.001, 0.498], [0.500, 0.001]]))
-plots.gibbs_bound.product_landscape(xor, says="XOR: the best product holds one of the two explanations.")
+says = "XOR: the best product holds one of the two explanations."
+plots.gibbs_bound.product_landscape(xor, says=says)
 
 # %% [markdown]
 # ## 1.3 EM audit: who moved what?   (core, 15 minutes, about six lines)
@@ -117,13 +122,14 @@ from deepgen_lib import e_step, m_step
 from deepgen_lib.mixture import mixture_bound
 
 def audit(mixture, x, q_old):
-    """Changes of (bound, log-likelihood) in E, then in M, in nats per picture.  -> (2, 2)."""
+    """Changes of (bound, log-likelihood) in E, then M, per picture.  -> (2, 2)."""
     ### BEGIN SOLUTION
     q = e_step(mixture, x)
     new = m_step(x, q)
     moments = [(mixture, q_old), (mixture, q), (new, q)]
-    levels = torch.tensor([[mixture_bound(m, x, r).mean(), m.log_likelihood(x).mean()] for m, r in moments])
-    return levels.diff(dim=0)
+    levels = [[mixture_bound(m, x, r).mean(), m.log_likelihood(x).mean()]
+              for m, r in moments]
+    return torch.tensor(levels).diff(dim=0)
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-3", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-B2", "exercise-B3"]
@@ -141,9 +147,9 @@ checks.em_audit(audit, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def my_m_step(x, q):
-    """Weights (K,) and means (K, V) that maximise the bound for fixed q.  (N, V), (N, K)."""
+    """Weights (K,), means (K, V): the largest bound for fixed q.  (N, V), (N, K)."""
     ### BEGIN SOLUTION
-    counts = q.sum(0)                                   # (K,) pictures per component, in fractions
+    counts = q.sum(0)                                   # (K,) pictures per component
     return counts / len(x), q.T @ x / counts[:, None]
     ### END SOLUTION
 
@@ -157,12 +163,12 @@ checks.my_m_step(my_m_step, seed=1)
 # ## 1.5 The E-step, without underflow   (stretch, 15 minutes, three lines)
 #
 # By B1 the best $q$ is $e^{f_k}/Z$. For a digit $f_k\approx-200$, and for a hard one −900, where `exp` gives zero and $q$ becomes 0/0. Write
-# `my_e_step(f)` for `f` of shape `(B, K)`, which returns $q$ `(B, K)` and $\log p(x)$ `(B,)`, with `exp`, `log`, `max` and `sum` only: no `softmax`, no
-# `logsumexp`.
+# `my_e_step(f)` for `f` of shape `(B, K)`, which returns $q$ `(B, K)` and $\log p(x)$ `(B,)`. The point is to write it with `exp`, `log`, `max` and `sum`;
+# a ready-made function that does it all would pass the check, and teach you nothing.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def my_e_step(f):
-    """q = softmax(f) and log p(x) = logsumexp(f), row by row.  (B, K) -> (B, K), (B,)."""
+    """The best q and log p(x) of each row, safe for any f.  (B, K) -> (B, K), (B,)."""
     ### BEGIN SOLUTION
     top = f.max(1, keepdim=True).values                 # each row its own
     log_p = top + (f - top).exp().sum(1, keepdim=True).log()
@@ -182,7 +188,7 @@ checks.my_e_step(my_e_step, seed=1)
 # jobs. The training set fits, the validation set chooses, the test set reports, once.
 #
 # Two things can be chosen: the number of components $K$, and the *smoothing* $s$, which adds $s$ imagined pictures with a pixel on and $s$ with it off to
-# every pixel of every component, so that no mean is 0 or 1.
+# every pixel of every component, so that no mean is 0 or 1: $m_{ki}=\big(\sum_nq_{nk}x_{ni}+s\big)\big/\big(\sum_nq_{nk}+2s\big)$.
 #
 # **First**, write `validation_scores(train, valid, candidates)`: for each pair $(K, s)$ of the list `candidates` the mean log-likelihood of `valid` under
 # `fit_em(train, n_components=K, n_steps=20, smoothing=s, rng=torch.Generator().manual_seed(0)).mixture`. Returns one number per pair.
@@ -191,13 +197,14 @@ checks.my_e_step(my_e_step, seed=1)
 from deepgen_lib import fit_em
 
 def validation_scores(train, valid, candidates):
-    """Mean log p(x) of valid for each (K, s), fitted on train.  -> (number of candidates,)."""
+    """Mean log p(x) of valid for each (K, s), fitted on train.  -> (n_candidates,)."""
     ### BEGIN SOLUTION
     scores = []
     for n_components, smoothing in candidates:
         rng = torch.Generator().manual_seed(0)
-        fitted = fit_em(train, n_components=n_components, n_steps=20, smoothing=smoothing, rng=rng).mixture
-        scores.append(fitted.log_likelihood(valid).mean())
+        result = fit_em(train, n_components=n_components, n_steps=20,
+                        smoothing=smoothing, rng=rng)
+        scores.append(result.mixture.log_likelihood(valid).mean())
     return torch.stack(scores)
     ### END SOLUTION
 
@@ -209,8 +216,9 @@ checks.validation_scores(validation_scores, seed=1)
 
 # %% [markdown]
 # **Then** use it: 1,000 training digits, the first 2,000 of the validation set, and candidates of your own. Widen the list where its best lies at an edge.
-# Report one test score. Under −165 you have not looked far yet; −160 is good. In three sentences: what does $s$ mend that a smaller $K$ does not? Why may the
-# test score be a little below the validation score, and what if you had chosen by the test set?
+# Report one test score. A score worse (more negative) than −165 means that you have not looked far yet; −160 or better is good. In three sentences: what does
+# $s$ mend that a smaller $K$ does not? Why do the validation and the test score differ, and in which direction does choosing on the validation set bias its
+# score? What if you had chosen by the test set?
 
 # %% tags=["label-project-data"]
 from deepgen_lib import load_mnist
@@ -222,21 +230,25 @@ valid = load_mnist("valid", binarisation="fixed").images[:2000].double()
 # pairs (K, s), for example  candidates = [(20, 0.0), (20, 0.05)]
 ### BEGIN SOLUTION
 candidates = [(20, 0.0), (20, 0.05), (50, 0.0), (50, 0.05), (50, 0.5), (100, 0.05)]
-# A smaller K gives each component more digits, but still leaves pixels that none of its digits had on; one drop of
-# ink there costs up to 13.8 nats. Smoothing mends exactly this and keeps the shapes. The validation score is the best
-# of several, so part of it is luck that the test set does not share (here its digits are a little easier, and the
-# score rises). Had the test set chosen, its own score would hold that luck, and nobody could tell how much of it.
+# A smaller K gives each component more digits, but still leaves pixels that none of its
+# digits had on; one drop of ink there costs up to 13.8 nats. Smoothing mends exactly this
+# and keeps the shapes. The two scores differ because the two sets hold other digits; here
+# those of the test set are a little easier. Choosing the best of several biases the
+# validation score upwards: part of it is luck that the test set does not share. Had the
+# test set chosen, its own score would hold that luck, and nobody could tell how much.
 ### END SOLUTION
 scores = validation_scores(train, valid, candidates)
-rows = {f"K = {k}, s = {s}": [score] for (k, s), score in zip(candidates, scores)}
+names = [f"K = {k}, s = {s}" for k, s in candidates]
+rows = {name: [score] for name, score in zip(names, scores)}
 plots.table(rows, columns=["validation, nats"], digits=1)
 
 # %% tags=["label-project-report", "rtol-0.01"]
 k, s = candidates[int(torch.as_tensor(scores).argmax())]
-chosen = fit_em(train, n_components=k, n_steps=20, smoothing=s,
-                rng=torch.Generator().manual_seed(0)).mixture
+generator = torch.Generator().manual_seed(0)
+chosen = fit_em(train, n_components=k, n_steps=20, smoothing=s, rng=generator).mixture
 test = load_mnist("test", binarisation="fixed").images.double()
-print(f"K = {k}, s = {s}: test score {chosen.log_likelihood(test).mean():.1f} nats per image")
+score = chosen.log_likelihood(test).mean()
+print(f"K = {k}, s = {s}: test score {score:.1f} nats per image")
 
 # %% [markdown]
 # *Your three sentences:*

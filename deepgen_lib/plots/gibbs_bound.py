@@ -98,13 +98,13 @@ def product_landscape(log_joint: Tensor, *, n: int = 101, title: str = "", says:
 def weigher(model: BernoulliMixture, x: Tensor, *, names: Sequence[str]) -> Callable[..., Picture]:
     """A render(q_first=..., rest_to_second=...): the bound's three terms and the gap at a q that the reader moves.  Three components; x (V,).
 
-    q = (a, (1 - a) s, (1 - a)(1 - s)) with a = q_first and s = rest_to_second; both sliders also stop at the posterior's own value.
+    q = (a, (1 - a) s, (1 - a)(1 - s)) with a = q_first and s = rest_to_second; both sliders also stop where q is the posterior.
     """
     log_likelihood, log_joint = model.conditional_log_likelihood(x[None])[0], model.log_joint(x[None])[0]
     p = posterior(log_joint)
     stops = {"q_first": float(p[0]), "rest_to_second": float(p[1] / (1 - p[0]))}
     steps = {"q_first": 10, "rest_to_second": 5}
-    values = {name: [(f"{k / n:.1f}", k / n) for k in range(n + 1)] + [(f"{stops[name]:.2f} (posterior)", stops[name])] for name, n in steps.items()}
+    values = {name: [(f"{k / n:.1f}", k / n) for k in range(n + 1)] + [(f"{stops[name]:.2f} = p(h | x)", stops[name])] for name, n in steps.items()}
 
     @explorable(**{name: sorted(pairs, key=lambda pair: pair[1]) for name, pairs in values.items()})
     def render(*, q_first: float = 0.6, rest_to_second: float = 0.8) -> Picture:

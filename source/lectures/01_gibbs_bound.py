@@ -271,7 +271,8 @@ plots.gibbs_bound.hanging({name: gibbs_bound(f, q) for name, q in tried.items()}
 h = all_states(2)                              # 00, 01, 10, 11
 p_on = torch.tensor([0.2, 0.1])
 log_p_h = (h * p_on.log() + (1 - h) * (1 - p_on).log()).sum(1)
-log_p_alarm = torch.log(1 - 0.99 * 0.05 ** h.sum(1))   # silent only if nothing sets it off, each independently
+silent = 0.99 * 0.05 ** h.sum(1)               # nothing sets it off, each independently
+log_p_alarm = torch.log(1 - silent)
 f_alarm = log_p_h + log_p_alarm
 
 # %% tags=["label-predict-product"]

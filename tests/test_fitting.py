@@ -154,6 +154,17 @@ def test_a_model_saved_is_loaded_bit_for_bit_and_other_sizes_are_refused(tmp_pat
         load_model(tmp_path / "other.safetensors", RBM(5, 3))
 
 
+@pytest.mark.parametrize("value, silent", [(None, False), ("", False), ("0", False), ("1", True)])
+def test_the_progress_bar_heeds_the_environment_in_notebooks_too(value, silent, monkeypatch, rng):
+    seen = []
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TQDM_DISABLE", value)
+    monkeypatch.setattr(fitting, "tqdm", lambda updates, *, disable, **_: (seen.append(disable), updates)[1])
+    fit(Recorder(), torch.zeros(10, 1), n_updates=2, batch_size=5, rng=rng)
+    assert seen == [silent]
+
+
 def test_training_that_diverges_says_so(tmp_path):
     trainer, rng = trainer_for(0, learning_rate=1e38, final_learning_rate=1e38, momentum=0.999)
     with pytest.raises(ValueError, match="training diverged, .*not finite.*lower the learning rate"):

@@ -24,6 +24,9 @@ def normal_log_likelihood(x: Tensor, mu: Tensor, log_sigma: Tensor) -> Tensor:
 def bits_per_dim(nats: Tensor, n_dims: int) -> Tensor:
     """-log p(x) in nats per example -> bits per dimension: nats / (n_dims · log 2).  Give it the *negative* log-likelihood.  (...,) -> (...,)."""
     require_tensor("bits_per_dim", "nats", nats)
+    require_finite("bits_per_dim", "nats", nats)
+    if nats.numel() == 0:
+        raise ValueError(f"bits_per_dim: nats is empty, shape {tuple(nats.shape)}, expected at least one number; look where the examples were lost")
     require_count("bits_per_dim", "n_dims", n_dims)
     return nats / (n_dims * math.log(2))
 
@@ -32,9 +35,13 @@ def _require_pair(where: str, x: Tensor, other: Tensor, name: str) -> None:
     for label, t in (("x", x), (name, other)):
         require_tensor(where, label, t)
         if t.ndim == 0 or t.shape[-1] == 0 or t.numel() == 0:
-            raise ValueError(f"{where}: {label} has shape {tuple(t.shape)}, expected (..., V) with at least one entry")
+            raise ValueError(f"{where}: {label} has shape {tuple(t.shape)}, expected (..., V) with at least one entry; one row per example")
         require_finite(where, label, t)
     if x.shape[-1] != other.shape[-1]:
         raise ValueError(f"{where}: x has {x.shape[-1]} columns and {name} has {other.shape[-1]}, expected the same; flatten images first")
+    try:
+        torch.broadcast_shapes(x.shape, other.shape)
+    except RuntimeError:
+        raise ValueError(f"{where}: x {tuple(x.shape)} and {name} {tuple(other.shape)} do not line up, expected as many rows; one row of {name} per row of x, or one for all") from None
     if x.dtype != other.dtype:
         raise ValueError(f"{where}: x is {x.dtype} and {name} is {other.dtype}, expected the same; convert one: x.to({name}.dtype)")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .validate import require_count, require_means, require_number, require_probabilities, require_rng, require_states
+from .validate import require_count, require_means, require_number, require_probabilities, require_rng, require_states, require_tensor
 from .variational import gibbs_bound
 
 _FLOOR = 1e-12  # smallest component weight whose logarithm is taken
@@ -22,6 +22,7 @@ class BernoulliMixture(nn.Module):
     def __init__(self, weights: Tensor, means: Tensor):
         super().__init__()
         require_probabilities("BernoulliMixture", "weights", weights)
+        require_tensor("BernoulliMixture", "means", means)
         if weights.ndim != 1 or means.ndim != 2 or len(weights) != len(means):
             raise ValueError(f"BernoulliMixture: weights {tuple(weights.shape)}, means {tuple(means.shape)}, expected (K,) and (K, V); stack one row per component")
         for row in means:

@@ -14,7 +14,7 @@ from .enumeration import all_states, gibbs_transition_matrix, visible_log_prob
 from .kernels.cd_update import Phases
 from .kernels.gibbs import draw, half_step, probabilities
 from .rbm import RBM
-from .validate import require_count, require_rng, require_states
+from .validate import require_count, require_rng, require_states, require_vector
 
 
 class Gradient(NamedTuple):
@@ -83,9 +83,8 @@ def centred(g: Gradient, mu: Tensor, lam: Tensor) -> Gradient:
 
     Another direction, the same stationary points: flipping every 0 and 1 of a unit (and its mu or lam) flips the gradient with it.
     """
-    if mu.shape != g.b.shape or lam.shape != g.c.shape:
-        raise ValueError(f"centred: mu {tuple(mu.shape)} and lam {tuple(lam.shape)}, expected {tuple(g.b.shape)} and {tuple(g.c.shape)}: "
-                         "one offset per visible unit, one per hidden unit")
+    require_vector("centred", "mu", mu, len(g.b), dtype=g.W.dtype, cure="one offset per visible unit")
+    require_vector("centred", "lam", lam, len(g.c), dtype=g.W.dtype, cure="one offset per hidden unit")
     W = g.W - torch.outer(mu, g.c) - torch.outer(g.b, lam)
     return Gradient(W, g.b - W @ lam, g.c - W.T @ mu)
 

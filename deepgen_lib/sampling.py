@@ -16,6 +16,8 @@ from .validate import require_count, require_means, require_rng, require_schedul
 def sample_bernoulli(logits: Tensor, rng: torch.Generator) -> Tensor:
     """Independent draws, 1 with probability sigma(logit).  (...) -> (...) of 0/1, same type."""
     require_tensor("sample_bernoulli", "logits", logits)
+    if logits.numel() == 0:
+        raise ValueError(f"sample_bernoulli: logits are empty, shape {tuple(logits.shape)}, expected at least one; look where the rows were lost")
     if torch.isnan(logits).any():
         raise ValueError("sample_bernoulli: logits contain NaN, expected numbers (infinite ones are allowed); look for 0/0 or a diverged model")
     require_rng("sample_bernoulli", rng)

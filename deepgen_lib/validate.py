@@ -22,12 +22,26 @@ def _require_form(where: str, name: str, x: Tensor, columns: int | None, dtype: 
     require_tensor(where, name, x)
     want = "(B, columns)" if columns is None else f"(B, {columns})"
     if x.ndim != 2 or (columns is not None and x.shape[1] != columns):
-        cure = "; flatten images first: x.flatten(1)" if x.ndim > 2 else f"; for one example use {name}[None]" if x.ndim == 1 else ""
-        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected {want}{cure}")
+        cure = {0: f"stack the numbers: {name}.reshape(1, -1)", 1: f"for one example use {name}[None]",
+                2: f"it lies on its side: use {name}.T" if x.shape[0] == columns else "one row per example, one column per unit: does it belong to another model?"}
+        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected {want}; {cure.get(x.ndim, f'flatten images first: {name}.flatten(1)')}")
     if x.numel() == 0:
-        raise ValueError(f"{where}: {name} is empty, shape {tuple(x.shape)}; expected {want} with at least one row and one column")
+        raise ValueError(f"{where}: {name} is empty, shape {tuple(x.shape)}; expected {want} with at least one row and one column; look where the rows were lost")
+    _require_dtype(where, name, x, dtype)
+
+
+def _require_dtype(where: str, name: str, x: Tensor, dtype: torch.dtype | None) -> None:
     if dtype is not None and x.dtype != dtype:
-        raise ValueError(f"{where}: {name} is {x.dtype}, the model's parameters are {dtype}; convert one: {name}.to({dtype}), or model.double()")
+        raise ValueError(f"{where}: {name} is {x.dtype}, expected {dtype} like the model's parameters; convert one: {name}.to({dtype}), or model.double()")
+
+
+def require_vector(where: str, name: str, x: Tensor, length: int, *, dtype: torch.dtype | None = None, cure: str) -> None:
+    """x is a finite floating-point vector (length,), of the given dtype if one is given; `cure` is said when the shape is wrong."""
+    require_tensor(where, name, x)
+    if x.shape != (length,):
+        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected ({length},); {cure}")
+    _require_dtype(where, name, x, dtype)
+    require_finite(where, name, x)
 
 
 def require_tensor(where: str, name: str, x: Tensor) -> None:
@@ -115,7 +129,10 @@ def require_means(where: str, name: str, mean: Tensor, columns: int) -> None:
 
 def require_schedule(where: str, schedule: Sequence[float] | Tensor) -> Tensor:
     """Inverse temperatures from 0 to 1, strictly increasing, as float64 on the CPU.  (T,) -> (T,)."""
-    beta = torch.as_tensor(schedule, dtype=torch.float64).cpu()
+    try:
+        beta = torch.as_tensor(schedule, dtype=torch.float64).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{where}: the schedule is {type(schedule).__name__}, expected numbers from 0 to 1; torch.linspace(0, 1, 1000) is one") from None
     if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0 or beta[-1] != 1 or not (beta.diff() > 0).all():
         raise ValueError(f"{where}: the schedule has shape {tuple(beta.shape)}, expected at least two inverse temperatures that start at 0, end at 1 "
                          "and strictly increase; torch.linspace(0, 1, 1000) is one")

@@ -106,6 +106,7 @@ def run_nbval(root: Path, *arguments: str, python_path: Path | None = None) -> s
     command = [sys.executable, "-m", "pytest", "--nbval", "-p", "tools.nbval_tolerance", "-p", "no:cacheprovider", "--color=no",
                f"--rootdir={root}", "-c", os.devnull, "-q", *arguments]
     environment = os.environ | {"PYTHONPATH": path, "JUPYTER_PATH": str(misleading_kernel(root.parent))}
+    environment.pop("CI", None)  # under CI pytest prints each failure twice
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
 
 

@@ -6,7 +6,7 @@ caller does not want them, the states share one buffer; only the uniform numbers
 import torch
 from torch import Tensor
 
-from ..validate import require_matrix, require_rng
+from ..validate import require_matrix, require_rng, require_vector
 from .noise import compare
 
 
@@ -21,9 +21,9 @@ def gibbs_half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) ->
     Called with (h, W.T, b) it is the other half, v ~ p(v | h). Uniform numbers lie in [0, 1) and u < p is strict, so
     p = 0 never fires and p = 1 always does.
     """
+    require_matrix("gibbs_half_step", "W", W)
     require_matrix("gibbs_half_step", "v", v, W.shape[0], dtype=W.dtype)
-    if bias.shape != (W.shape[1],):
-        raise ValueError(f"gibbs_half_step: bias is {tuple(bias.shape)}, expected ({W.shape[1]},); downwards pass W.T and the visible bias")
+    require_vector("gibbs_half_step", "bias", bias, W.shape[1], dtype=W.dtype, cure="downwards pass W.T and the visible bias")
     require_rng("gibbs_half_step", rng)
     with torch.no_grad():
         return half_step(v, W, bias, rng)

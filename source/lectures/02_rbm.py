@@ -554,12 +554,13 @@ frames = [x]
 for n_steps in (1, 9, 90, 900):
     x = gibbs_chain(big, x, n_steps=n_steps, rng=rng)
     frames.append(rebuild(big, x))
-plots.image_grid(torch.cat(frames), row_labels=["noise", "1 sweep", "10 sweeps", "100 sweeps", "1,000 sweeps"],
+rows = ["noise", "1 sweep", "10 sweeps", "100 sweeps", "1,000 sweeps"]
+plots.image_grid(torch.cat(frames), row_labels=rows,
                  says="Twelve chains from noise: digits appear, and change into other digits.")
 
 # %% [markdown]
 # **What to notice.** Nobody told the chains what a digit is. One sweep turns noise into strokes, for strokes are all that the hidden units know; a hundred make digits of them, and later the same chain shows another digit. Some
-# are still broken after a thousand sweeps: this is half a minute of training. (At the end the pictures show probabilities of ink, which look smoother than samples do.)
+# are still broken after a thousand sweeps: this is half a minute of training. (Below the noise the pictures show probabilities of ink, which look smoother than samples do.)
 #
 # ### What a reconstruction is not
 # Up and down once, $v\to p(h\mid v)\to p(v\mid h)$, and the result looks like the input. One is tempted to read that as the model's approval. Four inputs, each above its reconstruction:

@@ -1,0 +1,638 @@
+# %% [markdown]
+# # 3 · The missing constant
+#
+# **How do you know how good it is?**
+#
+# An RBM gives every picture a score, $-F(x)$. To turn scores into probabilities they must be divided by $Z$, the sum of $e^{-F}$ over all pictures there
+# are, and there are $2^{784}$ of them. Without $Z$ nobody can say which of two models is better, so people look at stand-ins: reconstruction
+# errors, pretty samples. This chapter measures. Where $\log Z$ can be known exactly we find out which estimates deserve belief, and how large the
+# usual mistakes are. They make no noise, and most of them make the model look *better*.
+#
+# | | |
+# |:--|:--|
+# | **After this chapter you can** | compute $\log Z$ exactly when one layer is small; write annealed importance sampling in ten lines and say what its error bar leaves out; name seven mistakes and their size in nats; say why a good reconstruction proves nothing; say under which protocol a likelihood was measured |
+# | **Time** | 80 minutes to read and predict, 145 for the exercises; all cells together run in about a minute |
+# | **In the lecture** | no slide of its own. It stands behind every likelihood that the slides compare |
+# | **You need** | the RBM's free energy and its Gibbs steps ([chapter 2](02_rbm.ipynb)); the logarithm of a mean is at least the mean of the logarithms ([chapter 1](01_gibbs_bound.ipynb)) |
+# | **Notation** | $Z$ the normaliser, $f$ a probability before normalisation, $t$ an inverse temperature between 0 and 1, $w$ the weight of a chain, $V$ and $H$ the numbers of visible and hidden units. All logarithms are natural, all scores in nats per image |
+
+# %% tags=["label-setup"]
+import math, torch
+from deepgen_lib import RBM, claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import ais_log_partition, all_states, log_partition, reverse_ais_log_partition, sum_softplus, visible_log_prob
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 3.1 A sum with a short way
+#
+# First a model so small that nothing about it stays hidden. Twelve pixels and eight hidden units. Every unit pushes all units of the other layer to be on, and
+# each is reluctant by itself: a **light switch**, nearly all on or nearly all off.
+
+# %% tags=["label-toy"]
+rng = torch.Generator().manual_seed(7)
+toy = RBM(12, 8).double().requires_grad_(False)
+toy.W.copy_(0.8 + 0.24 * torch.randn(12, 8, generator=rng))   # all push each other
+toy.b.copy_(-0.484 * toy.W.sum(1))                            # and each resists
+toy.c.copy_(-0.484 * toy.W.sum(0))
+states = all_states(12)                                       # (4096, 12)
+p = visible_log_prob(toy).exp()                               # (4096,)
+
+# %% tags=["label-toy-samples"]
+samples = states[torch.multinomial(p, 40, replacement=True, generator=rng)]
+on = p[states.sum(1) > 6].sum()
+print(f"more than half of the pixels on: probability {on:.3f}")
+plots.image_grid(samples.reshape(-1, 3, 4), columns=20, says="Forty exact samples: a switch that is on nine times in ten.")
+
+# %% [markdown]
+# Its normaliser is a sum over all pairs, $Z=\sum_{v,h}e^{-E(v,h)}$, here $2^{12}\cdot2^{8}$ of them, a million.
+
+# %% tags=["label-predict-terms"]
+predict("3.a", "How many terms must be added to get Z exactly?",
+        ["1,048,576, one for each pair (v, h)", "4,096, one for each v", "256, one for each h"])
+
+# %% [markdown]
+# > **03.1.** Units of one layer do not touch each other, so the sum over that layer is a product, and either layer may be the one that is listed:
+# > $$Z\;=\;\sum_v e^{b^\top v}\prod_j\big(1+e^{c_j+(vW)_j}\big)\;=\;\sum_h e^{c^\top h}\prod_i\big(1+e^{b_i+(Wh)_i}\big).$$
+
+# %% tags=["label-two-sides"]
+h = all_states(8)
+minus_energy = states @ toy.W @ h.T + (states @ toy.b)[:, None] + h @ toy.c     # (4096, 256)
+all_pairs = torch.logsumexp(minus_energy.flatten(), 0)
+by_visible, by_hidden = log_partition(toy, side="visible"), log_partition(toy, side="hidden")
+claim("03.1", (by_visible - by_hidden).abs(), below=1e-10, says="one side against the other")
+claim("03.1", (all_pairs - by_hidden).abs(), below=1e-10, says="the million pairs against 256 terms")
+without_one = torch.logsumexp(h @ toy.c + (h @ toy.W.T + toy.b).sum(1), 0)
+planted_error("03.1", (without_one - by_hidden).abs(), below=1e-10, says="the 1 forgotten in the product")
+reveal("3.a", 2, f"log Z = {by_hidden:.4f}")
+
+# %% tags=["label-cost"]
+n_units = [8, 16, 24, 40, 500]
+seconds = [2**n / 1e7 for n in n_units]                 # ten million terms a second
+words = ["at once", "at once", f"{seconds[2]:.1f} s", f"{seconds[3] / 3600:.0f} hours", f"1e{math.log10(seconds[4] / 3.2e7):.0f} years"]
+plots.table({"terms": [f"{2**n:.2g}" for n in n_units], "time": words}, columns=n_units, corner="units of the smaller layer")
+
+# %% [markdown]
+# **What to notice.** The cost is two to the power of the *smaller* layer. An RBM with 784 pixels and 16 hidden units has an exact $\log Z$, from 65,536 terms:
+# it will be our judge on real digits. With 500 hidden units there is no judge. There we estimate, and we need to know how estimates lie.
+#
+# ## 3.2 A mean instead of a sum
+#
+# Take a **base model** whose normaliser we know: the pixels independent, with means $m_i$, the hidden units free. With $a_i=\log\frac{m_i}{1-m_i}$
+# $$f_0(v)=2^{H}e^{a^\top v},\qquad \log Z_0=H\log 2+\sum_i\log(1+e^{a_i}).$$
+# With $f_1(v)=e^{-F(v)}$ the unknown constant is a mean under the base model:
+# $$\frac{Z}{Z_0}=\sum_v p_0(v)\,\frac{f_1(v)}{f_0(v)}=\mathbb{E}_{p_0}[w],\qquad w=\frac{f_1(v)}{f_0(v)}.$$
+# So draw from $p_0$ and average the weights. To have it ready for later, $f_t$ for every $t$ between 0 and 1:
+# $$\log f_t(v)=(1-t)\,a^\top v+t\,b^\top v+\sum_j\log\big(1+e^{t(c_j+(vW)_j)}\big).$$
+
+# %% tags=["label-one-step"]
+def log_f(rbm, a, t, v):
+    """log of p_t(v) before normalisation.  (B, V) -> (B,)"""
+    return (1 - t) * (v @ a) + t * (v @ rbm.b) + sum_softplus(t * rbm.hidden_logits(v))
+
+half = torch.full((12,), 0.5).double()                       # base: every pixel a fair coin, a = 0
+log_z_base = (8 + 12) * math.log(2)
+v = torch.bernoulli(half.expand(1000, -1), generator=rng)
+log_w = log_f(toy, 0 * half, 1, v) - log_f(toy, 0 * half, 0, v)
+print(f"estimate of log Z: {log_z_base + log_w.logsumexp(0) - math.log(1000):.3f}, exact: {by_hidden:.3f}")
+print(f"share of the heaviest of 1,000 draws in the sum: {log_w.softmax(0).max():.2f}")
+
+# %% [markdown]
+# The mean is exactly right, as the sum over all 4,096 states shows. The trouble is its spread: one draw in a thousand decides.
+
+# %% tags=["label-one-step-exact"]
+all_log_w = log_f(toy, 0 * half, 1, states) - log_f(toy, 0 * half, 0, states)
+expected = torch.logsumexp(all_log_w, 0) - 12 * math.log(2)  # p_0(v) = 2^-12
+claim("03.2", (log_z_base + expected - by_hidden).abs(), below=1e-10, says="log Z_0 + log E[w] against log Z")
+forgotten = 12 * math.log(2) + expected
+planted_error("03.2", (forgotten - by_hidden).abs(), below=1e-10, says="H log 2 forgotten in log Z_0")
+
+# %% [markdown]
+# **What to notice.** Few fair-coin pictures look like a lit switch, and those few carry the whole sum. With 784 pixels *none* of a billion draws would look like a digit. The
+# mean would still be right, and every estimate you ever see would be too small.
+#
+# ## 3.3 Many small steps
+#
+# **Annealed importance sampling** (Neal 2001) walks from the base to the model through $t_0=0<t_1<\dots<t_K=1$. Each $p_t$ is again an RBM, with weights $tW$, hidden
+# biases $tc$ and visible biases $(1-t)a+tb$, so it has Gibbs steps of its own. A chain starts at the base and at every temperature does two things, in this order:
+# 1. **weigh** where it stands: multiply its weight by $f_{t_{k+1}}(v)/f_{t_k}(v)$;
+# 2. **move**: one Gibbs step that leaves $p_{t_{k+1}}$ as it is.
+
+# %% tags=["label-ais"]
+from deepgen_lib import sample_bernoulli
+
+def ais(rbm, base_mean, schedule, n_chains, rng, *, move_first=False):
+    """log w of n_chains chains.  -> (n_chains,) float64"""
+    a, v = torch.logit(base_mean), torch.bernoulli(base_mean.expand(n_chains, -1), generator=rng)
+    log_w = torch.zeros(n_chains, dtype=torch.float64)
+    for old, new in zip(schedule[:-1], schedule[1:]):
+        stay = v
+        h = sample_bernoulli(new * rbm.hidden_logits(v), rng)
+        v = sample_bernoulli((1 - new) * a + new * rbm.visible_logits(h), rng)   # 2. move
+        where = v if move_first else stay                                        # 1. weigh
+        log_w += log_f(rbm, a, new, where) - log_f(rbm, a, old, where)
+    return log_w
+
+# %% [markdown]
+# (`move_first=True` is a mistake, kept for section 3.7.) The same 1,000 chains with one step, as above, and with 100:
+
+# %% tags=["label-ais-against-one-step"]
+annealed = ais(toy, half, torch.linspace(0, 1, 101), 1000, rng)
+estimate = log_z_base + annealed.logsumexp(0) - math.log(1000)
+print(f"estimate of log Z: {estimate:.3f}, exact: {by_hidden:.3f}")
+print(f"share of the heaviest of 1,000 chains in the sum: {annealed.softmax(0).max():.4f}")
+claim("03.2", (estimate - by_hidden).abs(), below=0.2, says="error with 100 steps and 1,000 chains, nats")
+plots.histogram({"1 step": log_w + log_z_base, "100 steps": annealed + log_z_base}, xlabel="log Z as one chain sees it (nats)",
+                says="One step: nearly all chains see far too little. A hundred steps: most see almost the same.")
+
+# %% [markdown]
+# ### Why the weights are right though the chains are not
+# One Gibbs step a temperature is far too little to reach $p_t$; the chains lag behind.
+
+# %% tags=["label-predict-lag"]
+predict("3.b", "The chains never catch up with p_t. So the mean weight E[w] is",
+        ["smaller than Z / Z_0", "exactly Z / Z_0 all the same", "larger than Z / Z_0", "right only for very many temperatures"])
+
+# %% [markdown]
+# > **03.2.** For every schedule, however coarse, $\;\mathbb{E}[w]=Z/Z_0$.
+#
+# Think of a crowd of infinitely many chains, each with its weight, and ask how much weight stands on each state. At first it is $p_0=f_0/Z_0$. Weighing turns $f_0/Z_0$ into
+# $f_{t_1}/Z_0$. Moving, by a step that leaves $p_{t_1}\propto f_{t_1}$ as it is, changes nothing. And so on to $f_1/Z_0$, whose total is $Z/Z_0$. On an RBM with 16 visible states we
+# can follow the whole crowd without drawing a single number.
+
+# %% tags=["label-crowd"]
+from deepgen_lib import random_rbm
+from deepgen_lib.enumeration import gibbs_transition_matrix
+
+def between(rbm, a, t):
+    """The RBM at inverse temperature t."""
+    new = RBM(rbm.n_visible, rbm.n_hidden).double().requires_grad_(False)
+    new.load_state_dict({"W": t * rbm.W, "b": (1 - t) * a + t * rbm.b, "c": t * rbm.c})
+    return new
+
+# %% tags=["label-follow"]
+def follow(ladder, *, move_first=False, weigh=True):
+    """Weight on each state after the last rung.  -> (2**V,)"""
+    every, crowd = all_states(ladder[0].n_visible), visible_log_prob(ladder[0]).exp()
+    for old, new in zip(ladder, ladder[1:]):
+        ratio = torch.exp(old.free_energy(every) - new.free_energy(every)) if weigh else 1
+        move = gibbs_transition_matrix(new)
+        crowd = (crowd @ move) * ratio if move_first else (crowd * ratio) @ move
+    return crowd
+
+# %% tags=["label-crowd-derivation"]
+def random_ladder(seed, n_steps=4):
+    """A 4-3 RBM, a random base and n_steps uneven steps between them."""
+    g = torch.Generator().manual_seed(seed)
+    rbm, a = random_rbm(4, 3, scale=1.5, rng=g).requires_grad_(False), torch.randn(4, generator=g).double()
+    stops = torch.rand(n_steps - 1, generator=g).sort().values.tolist()
+    return [between(rbm, a, t) for t in (0, *stops, 1)]
+
+derivation("03.2", {   # a model is a ladder of RBMs from the base to the target
+    "log Z / Z_0":                       lambda l: log_partition(l[-1]) - log_partition(l[0]),
+    "sum of the steps log Z_k+1 / Z_k":  lambda l: sum(log_partition(new) - log_partition(old) for old, new in zip(l, l[1:])),
+    "log of the crowd's total weight":   lambda l: follow(l).sum().log(),
+}, [random_ladder(seed) for seed in range(100)])
+
+# %% tags=["label-crowd-state-by-state"]
+ladder = random_ladder(3)
+target = visible_log_prob(ladder[-1]).exp()
+crowd = follow(ladder)
+claim("03.2", (crowd / crowd.sum() - target).abs().max(), below=1e-10, says="weighted crowd against p(v), state by state")
+moved_first = follow(ladder, move_first=True).sum().log()
+miss = moved_first - log_partition(ladder[-1]) + log_partition(ladder[0])
+planted_error("03.2", miss.abs(), below=1e-10, says="moving before weighing")
+reveal("3.b", 1, "What the chains lack, their weights carry.")
+
+# %% tags=["label-crowd-picture"]
+lagging = follow(ladder, weigh=False)
+plots.bars(range(16), {"model p(v)": target, "estimate: weighted crowd": crowd / crowd.sum(), "other: crowd without weights": lagging}, xlabel="state v", ylabel="share",
+           says="The crowd lags behind the model; with its weights it is the model.")
+
+# %% [markdown]
+# **What to notice.** After four steps the crowd itself (grey) is not where it should be. The *weighted* crowd is, to ten digits. So AIS has no error on average, for any number of temperatures.
+# Moving before weighing looks harmless and breaks it, here by 0.4 nats.
+#
+# ## 3.4 The logarithm spoils it
+#
+# We want $\log Z$, not $Z$. And the logarithm of a mean of few weights is, on average, less than the logarithm of the true mean (Jensen, as in chapter 1).
+#
+# > **03.3.** On average, forward AIS gives too small a $\log Z$. Run backwards, from *exact* samples of the model down to the base, it gives too large a one:
+# > $$\mathbb{E}\big[\log\hat Z_{\text{AIS}}\big]\;\le\;\log Z\;\le\;\mathbb{E}\big[\log\hat Z_{\text{reverse}}\big].$$
+#
+# For one chain both means can be had exactly: follow the crowd and average the logarithms.
+
+# %% tags=["label-predict-optimistic"]
+predict("3.c", "log p(x) = -F(x) - log Z, with log Z from AIS. On average this log-likelihood is",
+        ["too low: a safe lower bound", "right", "too high: it flatters the model"])
+
+# %% tags=["label-mean-log"]
+def mean_log_w(ladder, start=None):
+    """E[log w] of one chain that goes along the ladder, exactly; it sets out from its first rung."""
+    every, total = all_states(ladder[0].n_visible), 0.0
+    crowd = visible_log_prob(ladder[0] if start is None else start).exp()
+    for old, new in zip(ladder, ladder[1:]):
+        total += crowd @ (old.free_energy(every) - new.free_energy(every))
+        crowd = crowd @ gibbs_transition_matrix(new)
+    return total
+
+# %% tags=["label-mean-log-run"]
+a, model = torch.zeros(4).double(), ladder[-1]
+counts = [2, 3, 5, 10, 20, 50, 100, 200]
+ladders = [[between(model, a, t) for t in torch.linspace(0, 1, n).tolist()] for n in counts]
+log_z_zero, exact = log_partition(ladders[0][0]), log_partition(model)
+forward = torch.stack([log_z_zero + mean_log_w(l) for l in ladders])
+reverse = torch.stack([log_z_zero - mean_log_w(l[::-1]) for l in ladders])
+
+# %% tags=["label-mean-log-claims"]
+claim("03.3", (forward - exact).max(), below=0, says="largest mean of forward AIS minus log Z, 2 to 200 temperatures")
+claim("03.3", (exact - reverse).max(), below=0, says="log Z minus the smallest mean of reverse AIS")
+wrong = torch.stack([log_z_zero - mean_log_w(l[::-1], start=l[0]) for l in ladders])
+planted_error("03.3", (exact - wrong).max(), below=0, says="reverse chains that start at the base")
+reveal("3.c", 2, "log Z too small means log p(x) too large.")
+
+# %% tags=["label-mean-log-picture"]
+plots.lines(counts, {"estimate: forward": forward, "model: reverse": reverse, "exact": exact.expand(len(counts))}, log="x",
+            xlabel="temperatures", ylabel="mean estimate of log Z (nats)", says="The two means close in on log Z from below and from above.")
+
+# %% [markdown]
+# **What to notice.** The gap shrinks like one over the number of temperatures: double them and half of it is left. The price of the flattery is exact, too: the gap is a KL divergence
+# between the paths that chains take forwards and backwards. With many chains the logarithm of their *mean* weight does much better than one chain, and stays on the same side on average.
+#
+# *On average* is not *always*. A single estimate may fall on either side: AIS gives no bound that you could rely on in one run. Here are 100 runs on the switch, each with 20 chains and 10 temperatures.
+
+# %% tags=["label-sandwich"]
+G = lambda seed: torch.Generator().manual_seed(seed)
+exact_v = states[torch.multinomial(p, 2000, replacement=True, generator=G(0))].reshape(100, 20, 12)
+options = dict(base_mean=half, n_temperatures=10)
+runs = {"forward": torch.tensor([ais_log_partition(toy, n_chains=20, rng=G(k), **options).estimate for k in range(100)]),
+        "reverse": torch.tensor([reverse_ais_log_partition(toy, v, rng=G(k), **options).estimate for k, v in enumerate(exact_v)])}
+mean = {name: x.double().mean() - by_hidden for name, x in runs.items()}
+error = {name: x.double().std() / 10 for name, x in runs.items()}           # of the mean of 100
+claim("03.4", mean["forward"] / error["forward"], below=3, says="mean AIS above log Z, in standard errors")
+claim("03.4", -mean["reverse"] / error["reverse"], below=3, says="mean reverse AIS below log Z, in standard errors")
+planted_error("03.4", mean["reverse"] / error["reverse"], below=3, says="the reverse estimate taken for a lower bound")
+
+# %% tags=["label-sandwich-print"]
+for name in runs:
+    above = (runs[name] > by_hidden).sum()
+    print(f"{name}: mean error {mean[name]:+.2f} ± {error[name]:.2f} nats; {above} of 100 runs lie above log Z")
+
+# %% [markdown]
+# ### What the error bar says
+# `ais_log_partition` also gives `low` and `high`: the mean weight plus and minus three of its standard errors, as the weights that *were seen* suggest, and `effective_chains`, between 1 (one chain
+# decides all) and the number of chains.
+
+# %% tags=["label-error-bar"]
+own_mean = (p @ states).clamp(0.001, 0.999)                  # pixel means, as from training data
+dark = torch.full((12,), 0.05).double()                      # pixel means of some other, dark pictures
+for name, base in {"pixel means": own_mean, "dark": dark}.items():
+    r = ais_log_partition(toy, base_mean=base, n_chains=100, n_temperatures=30, rng=G(1))
+    print(f"base {name}: {r.estimate:.2f}, from {r.low:.2f} to {r.high:.2f}, {r.effective_chains:.0f} effective chains; exact {by_hidden:.2f}")
+
+# %% [markdown]
+# **What to notice.** The second error bar is short, nearly all chains are effective, and the truth is far outside: from dark pictures no chain found the lit switch, and what no chain has seen cannot
+# widen a bar. An error bar measures the spread among the chains, not what all of them miss.
+#
+# ### When may I believe it?
+# Move the sliders. Each point is an estimate from 20 chains; diamonds are the means of 20 estimates with three standard errors.
+# 1. Uniform base, exact samples: from how many temperatures on do the two diamonds meet?
+# 2. Which base needs fewer temperatures, the pixel means or fair coins? Why?
+# 3. Dark base, reverse chains from *a Gibbs chain* that was started in the dark. They meet. Where?
+
+# %% tags=["label-explore-bracket"]
+stuck = torch.zeros(400, 12).double()
+from deepgen_lib import gibbs_chain
+starts = {"exact samples": states[torch.multinomial(p, 400, replacement=True, generator=G(2))],
+          "a Gibbs chain": gibbs_chain(toy, stuck, n_steps=100, rng=G(3))}
+bases = {"uniform": half, "pixel means": own_mean, "dark pictures": dark}
+explore(plots.log_z.bracket(toy, base_means=bases, starts=starts, rng=G(4)))
+
+# %% tags=["label-false-friends"]
+chains = dict(base_mean=dark, n_temperatures=30)
+f = ais_log_partition(toy, n_chains=400, rng=G(5), **chains).log_weights.reshape(20, 20)
+r = reverse_ais_log_partition(toy, starts["a Gibbs chain"], rng=G(6), **chains).log_weights.reshape(20, 20)
+log_z_dark = 8 * math.log(2) - (1 - dark).log().sum()
+below = (log_z_dark + f.logsumexp(1) - math.log(20)).median() - by_hidden
+above = (log_z_dark - r.logsumexp(1) + math.log(20)).median() - by_hidden
+claim("03.5", (above - below).abs(), below=0.5, says="nats between the typical forward and the typical reverse estimate")
+claim("03.5", above, below=-1.5, says="error of both, nats")
+print(f"forward {below:+.2f}, reverse {above:+.2f} nats; what is lit has probability {on:.2f}, and log({1 - on:.2f}) = {(1 - on).log():.2f}")
+
+# %% [markdown]
+# **What to notice.** Forward and reverse agree, and both are wrong by more than two nats: they measured the normaliser of the dark corner alone, one tenth of $Z$. So the bracket is a
+# bracket only if the reverse chains start from **exact** samples. On a trained model there are none. There, reverse AIS from long chains is a *diagnostic*: disagreement proves that something is
+# wrong, agreement proves little. Believe an estimate when it stays the same with ten times the temperatures, with another base, and from both ends.
+#
+# ## 3.5 Why not simply look at reconstructions?
+#
+# Because they measure something else. Here is an RBM with as many hidden units as pixels that reconstructs *everything*: each hidden unit copies its pixel, $W=s\,I$, $b=c=-s/2$.
+
+# %% tags=["label-predict-copier"]
+predict("3.d", "The copying machine reconstructs every image without a fault. Its log-likelihood on MNIST is",
+        ["the best possible", "about that of independent pixels, -206", "that of 784 coin flips, -543"])
+
+# %% tags=["label-copier"]
+def copier(n, s=20.0):
+    """n hidden units that copy n pixels."""
+    rbm = RBM(n, n).requires_grad_(False)
+    rbm.load_state_dict({"W": s * torch.eye(n), "b": torch.full((n,), -s / 2), "c": torch.full((n,), -s / 2)})
+    return rbm
+
+tiny = copier(6).double()
+claim("03.6", (visible_log_prob(tiny) + 6 * math.log(2)).abs().max(), below=1e-10, says="its p(v) against six fair coins")
+formula = lambda n, s=20.0: n * math.log(2 + 2 * math.exp(-s / 2))       # log Z: pixels do not interact
+claim("03.6", (log_partition(tiny) - formula(6)).abs(), below=1e-10, says="log Z against the formula")
+planted_error("03.6", (log_partition(copier(6, 10.0).double()) - formula(6)).abs(), below=1e-10, says="another copying strength")
+
+# %% [markdown]
+# All $v$ get the same free energy, so the machine has no opinion at all: it believes in noise as firmly as in digits. Now both measures, exactly, on the 10,000 test digits. The rival has learned
+# nothing but how often each pixel is on.
+
+# %% tags=["label-two-machines"]
+from deepgen_lib import base_rate, init_visible_bias, load_mnist
+
+train, test = (load_mnist(split, binarisation="fixed").images for split in ("train", "test"))
+pixel_means = base_rate(train)                                           # of the training data, kept off 0 and 1
+
+def reconstruction_error(rbm, v, rng):
+    """Mean squared error of v -> h -> p(v' = 1 | h), summed over the pixels."""
+    h = sample_bernoulli(rbm.hidden_logits(v), rng)
+    return ((v - torch.sigmoid(rbm.visible_logits(h))) ** 2).sum(1).mean()
+
+# %% tags=["label-two-machines-scores"]
+copies = copier(784)
+means_only = init_visible_bias(RBM(784, 16, weight_std=0.0), pixel_means).requires_grad_(False)
+errors = {"copies": reconstruction_error(copies, test, G(0)), "pixel means": reconstruction_error(means_only, test, G(0))}
+scores = {"copies": -copies.free_energy(test).mean() - formula(784),
+          "pixel means": -means_only.free_energy(test).mean() - log_partition(means_only)}
+claim("03.6", errors["pixel means"] - errors["copies"], above=60, says="squared error by which the copier wins")
+claim("03.6", scores["pixel means"] - scores["copies"], above=330, says="nats per image by which the copier loses")
+reveal("3.d", 2, f"It scores {scores['copies']:.1f} nats, the pixel means {scores['pixel means']:.1f}.")
+
+# %% [markdown]
+# **What to notice.** The perfect reconstructor scores $-784\log2=-543.4$ nats, the worst score in this chapter. Knowing the pixel means alone gives −206.0. Reconstruction asks whether $h$ remembers $v$.
+# Likelihood asks whether the model would have *thought of* $v$.
+#
+# ### Two models that were really trained
+# One could object that nobody would train a copying machine. So train two RBMs with 16 hidden units, same start, same data, one by CD-1 and one by PCD (chapter 2). With 16 hidden units the judge is exact.
+
+# %% tags=["label-predict-ranking"]
+predict("3.e", "CD-1 after 2,400 updates against PCD after only 960. Which is better?",
+        ["CD-1 by both measures", "CD-1 by reconstruction, PCD by likelihood", "PCD by both measures"])
+
+# %% tags=["label-train-two"]
+from deepgen_lib import CDOptions, RBMTrainer, exact_log_likelihood, fit
+
+def both_measures(n, rbm):
+    """(updates, reconstruction error, log-likelihood), at every 480th update."""
+    some = test[::5]                                                       # every fifth: all ten digits
+    if n % 480 == 0:
+        return n, reconstruction_error(rbm, some, G(0)), exact_log_likelihood(rbm, some).mean()
+
+# %% tags=["label-train-two-run"]
+def trained(persistent, seed=0):
+    """An RBM-16 after 2,400 updates, and what was measured on the way."""
+    g = G(seed)
+    rbm = init_visible_bias(RBM(784, 16, rng=g), pixel_means).requires_grad_(False)
+    trainer = RBMTrainer(rbm, CDOptions(persistent=persistent, learning_rate=0.1, final_learning_rate=0.01), rng=g)
+    history = fit(trainer, train, n_updates=2400, rng=g, watch=both_measures).history
+    return rbm, torch.tensor([entry for entry in history if entry])
+
+cd, cd_path = trained(persistent=False)
+pcd, pcd_path = trained(persistent=True)
+
+# %% tags=["label-ranking", "rtol-0.05"]
+cd_end, pcd_early = cd_path[-1], pcd_path[2]
+claim("03.7", pcd_early[1] - cd_end[1], above=0.3, says="squared error by which CD-1 wins")
+claim("03.7", pcd_early[2] - cd_end[2], above=3, says="nats per image by which CD-1 loses")
+plots.table({"CD-1": cd_end[1:], "PCD": pcd_early[1:]}, columns=["reconstruction error", "log-likelihood"], corner="after 2,400 / 960 updates", digits=1)
+
+# %% tags=["label-ranking-picture", "rtol-0.05"]
+display(plots.log_z.two_scores(cd_path[:, 0], {"CD-1": cd_path[:, 1], "PCD": pcd_path[:, 1]}, {"CD-1": cd_path[:, 2], "PCD": pcd_path[:, 2]},
+                               says="Reconstruction cannot tell the two apart; likelihood can."))
+reveal("3.e", 1, "By its own favourite measure CD-1 gets better and better, while its likelihood stands still.")
+
+# %% [markdown]
+# **What to notice.** Left, two curves that one would call equal. Right, more than ten nats per image between them at the end: short chains never visit the places far from the data where CD-1's model has put its
+# probability. An error that falls says that training *runs*. It does not say that the model gets better.
+
+# %% [markdown]
+# ## 3.6 Five hundred hidden units, and no judge
+#
+# Two RBMs with 500 hidden units, by the same method (centred PCD, chapter 2) on the same digits. One gets 1,500 updates now, some ten seconds. The other had 100,000, nine minutes on one processor, and ships with
+# the course (`benchmarks/rbm_likelihood.py` made it).
+
+# %% tags=["label-two-large"]
+from deepgen_lib import load_model
+from deepgen_lib.data import EMBEDDED
+
+long = load_model(EMBEDDED / "checkpoints/rbm500_long.safetensors", RBM(784, 500)).requires_grad_(False)
+g = G(0)
+short = init_visible_bias(RBM(784, 500, rng=g), pixel_means).requires_grad_(False)
+trainer = RBMTrainer(short, CDOptions(persistent=True, centred=True, learning_rate=0.1), data_mean=pixel_means, rng=g)
+fit(trainer, train, n_updates=1500, rng=g).n_updates
+
+# %% [markdown]
+# $2^{500}$ terms are out of reach, so AIS must do, and carefully: base at the pixel means, 100 chains, and the published temperatures (Salakhutdinov and Murray 2008): 14,500 of them, the closer together the nearer to $t=1$. To
+# save time we take every sixth for the long-trained model, every fifteenth elsewhere.
+
+# %% tags=["label-careful"]
+from deepgen_lib.partition import salakhutdinov_murray_schedule
+
+published_schedule = salakhutdinov_murray_schedule()
+fine, coarse = (torch.cat([published_schedule[:-1:every], published_schedule[-1:]]) for every in (6, 15))
+z_long = ais_log_partition(long, base_mean=pixel_means, n_chains=100, schedule=fine, rng=G(0))
+z_short = ais_log_partition(short, base_mean=pixel_means, n_chains=100, schedule=coarse, rng=G(0))
+
+# %% tags=["label-careful-print", "rtol-0.02"]
+for name, z in {"short": z_short, "long": z_long}.items():
+    print(f"{name}: log Z = {z.estimate:.1f}")
+claim("03.8", z_long.estimate, between=(793.5, 797.5), says="log Z of the long-trained model; all 14,500 temperatures gave 795.8")
+claim("03.8", z_long.effective_chains, above=2.5, says="its effective chains, of 100")
+
+# %% [markdown]
+# And from the other end, as a diagnostic: chains that went 300 Gibbs steps from test images, then back to the base. Not exact samples, so not a bound.
+
+# %% tags=["label-diagnostic", "rtol-0.02"]
+v = gibbs_chain(long, test[::100], n_steps=300, rng=G(1))
+back = reverse_ais_log_partition(long, v, base_mean=pixel_means, schedule=coarse, rng=G(2))
+print(f"reverse: log Z = {back.estimate:.1f}")
+claim("03.8", abs(back.estimate - z_long.estimate), below=4, says="nats between forward and reverse")
+
+# %% [markdown]
+# **What to notice.** A sixth of the temperatures says what all of them said, and the other end agrees. That is as much as anybody can know about this $\log Z$: no proof, but three numbers that need not have met.
+#
+# ## 3.7 What goes wrong, and by how much
+#
+# Each of these mistakes runs without complaint and returns a number that looks like any other. We make them on purpose, with 100 chains and only 30 temperatures, on both kinds of model: PCD's RBM-16, whose
+# $\log Z$ we know exactly, and the long-trained RBM-500 against the careful estimate.
+
+# %% tags=["label-predict-mistakes"]
+predict("3.f", "Which mistake costs the most nats on the RBM-500?",
+        ["a uniform base instead of the pixel means", "averaging log-weights", "moving before weighing", "forgetting H log 2"])
+
+# %% tags=["label-mistakes"]
+def every_way(rbm, truth, budget=30):
+    """Error of log Z in nats, for each way to compute it."""
+    base, fair = pixel_means, torch.full((784,), 0.5)
+    estimate = lambda **options: ais_log_partition(rbm, n_chains=100, rng=G(1), **options)
+    right = estimate(base_mean=base, n_temperatures=budget)
+    log_z_base = rbm.n_hidden * math.log(2) - (1 - base).log().sum()
+    moved = ais(rbm, base, torch.linspace(0, 1, budget).tolist(), 100, G(1), move_first=True)
+    ways = {"done right, 1,000 temperatures": estimate(base_mean=base, n_temperatures=1000).estimate,
+            "done right, but 30 temperatures": right.estimate,
+            "uniform base": estimate(base_mean=fair, n_temperatures=budget).estimate,
+            "mean of log-weights": log_z_base + right.log_weights.mean(),
+            "moved, then weighed": log_z_base + moved.logsumexp(0) - math.log(100),
+            "H log 2 forgotten": right.estimate - rbm.n_hidden * math.log(2)}
+    return {way: float(log_z) - truth for way, log_z in ways.items()}
+
+# %% tags=["label-mistakes-run"]
+judge = log_partition(pcd.double()).item()
+small, large = every_way(pcd.float(), judge), every_way(long, z_long.estimate)
+lost = {way: large[way] - large["done right, but 30 temperatures"] for way in large}     # beyond what 30 temperatures cost
+claim("03.8", abs(small["done right, 1,000 temperatures"]), below=1.5, says="error of 1,000 temperatures, 16 hidden units")
+claim("03.8", max(small["uniform base"], large["uniform base"]), below=-8, says="error with a uniform base, either model")
+claim("03.8", lost["mean of log-weights"], below=-1.5, says="nats that averaging logarithms takes away, 500 hidden units")
+claim("03.8", lost["moved, then weighed"], above=1, says="nats that moving first adds, 500 hidden units")
+claim("03.8", abs(lost["H log 2 forgotten"] + 500 * math.log(2)), below=1e-6, says="H log 2 against 500 log 2")
+
+# %% tags=["label-mistakes-picture", "rtol-0.1", "atol-8.0"]
+sizes = {way: {"16 hidden, against exact": small[way], "500 hidden, against careful AIS": large[way]} for way in small}
+display(plots.log_z.mistakes(sizes, says="Most mistakes make log Z too small and the model look too good."))
+reveal("3.f", 3, f"500 log 2 = {500 * math.log(2):.1f} nats. So large that you would notice; the others you would not.")
+
+# %% [markdown]
+# **What to notice.** Left means: $\log Z$ too small, the likelihood too good, and nearly everything points left. A uniform base begins in grey noise, and its chains do not find the digits in time. Too few temperatures flatter even when
+# everything is done right, so a likelihood must name its number of temperatures. The dangerous mistakes are the small ones: two nats change a ranking and raise no eyebrow.
+#
+# ### Two mistakes about the base
+# **A pixel that is never on** has mean 0 and logit $-\infty$. **The mean of the test images** is not yours to look at.
+
+# %% tags=["label-dead-pixels"]
+raw = train.mean(0)
+print(f"{(raw == 0).sum()} pixels are never on")
+for attempt in (lambda: ais(pcd, raw, [0.0, 0.5, 1.0], 10, G(0)),
+                lambda: ais_log_partition(pcd, base_mean=raw, n_temperatures=100, rng=G(0))):
+    try:
+        attempt()
+    except ValueError as refused:
+        print(refused)
+
+# %% tags=["label-test-means"]
+from deepgen_lib import bernoulli_log_likelihood
+
+honest = bernoulli_log_likelihood(test, torch.logit(pixel_means)).mean()
+peeked = bernoulli_log_likelihood(test, torch.logit(base_rate(test))).mean()
+print(f"independent pixels, means of the training images: {honest:.2f} nats; of the test images: {peeked:.2f}")
+claim("03.8", peeked - honest, between=(0.1, 0.3), says="nats gained by looking at the test set")
+
+# %% [markdown]
+# **What to notice.** The infinite logit turns into NaN, $0\cdot\infty$, in the first sweep, and the library refuses it; `base_rate` keeps means off 0 and 1. Peeking moves the baseline by 0.17 nats only, because 10,000 images have nearly the means of 50,000; with 100 images
+# it would be several nats. (On the AIS estimate it has no effect on average, by 03.2: any base is right. But a score that used the test set is no longer a test.)
+#
+# ## 3.8 Which binary digits?
+#
+# MNIST's pixels are grey, an RBM's are binary, and there are four ways to get from one to the other. *Fixed*: one draw with probability = grey, made once for everyone. *Sampled*: a new draw. *Thresholded*: on where grey > 0.5. *Grey*: put
+# the grey values into the formula of $F$ as they are. One model, four sets of "test images".
+
+# %% tags=["label-predict-protocol"]
+predict("3.g", "How far apart are the four scores of one and the same model?",
+        ["less than 1 nat", "about 5 nats", "more than 20 nats"])
+
+# %% tags=["label-protocols"]
+protocols = {name: load_mnist("test", binarisation=name, seed=0 if name == "sampled" else None).images for name in ("fixed", "sampled", "thresholded", "grey")}
+minus_f = {name: (x @ long.b + sum_softplus(long.hidden_logits(x))).mean().item() for name, x in protocols.items()}
+protocol_scores = {name: score - z_long.estimate for name, score in minus_f.items()}
+claim("03.9", protocol_scores["thresholded"] - protocol_scores["fixed"], between=(8, 30), says="nats gained by thresholding")
+claim("03.9", protocol_scores["grey"] - protocol_scores["fixed"], between=(-40, -5), says="nats lost by feeding greys")
+claim("03.9", abs(protocol_scores["sampled"] - protocol_scores["fixed"]), below=1, says="nats between two draws")
+
+# %% tags=["label-protocol-picture", "rtol-0.05"]
+grey = protocols["grey"][[1, 4]]
+twin = (protocols["fixed"] @ torch.logit(grey.clamp(0.01, 0.99)).T).argmax(0)    # the fixed set has its own order
+shown = {name: protocols["fixed"][twin] if name == "fixed" else x[[1, 4]] for name, x in protocols.items()}
+display(plots.log_z.protocols(shown, protocol_scores, says="The same two digits four times, and four scores of one model."))
+reveal("3.g", 2, "Differences between protocols do not even need log Z: it cancels.")
+
+# %% [markdown]
+# **What to notice.** Thresholding removes the ragged edges, which are the hardest pixels to predict: the score rises by more than most papers ever gained by a better model. Grey values are not states of the model at all; the formula returns a
+# number, but no probability of anything. (`rbm.free_energy` refuses them.) A score without its protocol means nothing.
+#
+# ## 3.9 What more time buys
+
+# %% tags=["label-filters"]
+def strongest(rbm, n=20):
+    """The n hidden units with the largest weights, as pictures.  -> (n, 784)"""
+    return rbm.W.T[rbm.W.norm(dim=0).topk(n).indices]
+
+both = torch.cat([strongest(short), strongest(long)])
+plots.image_grid(both, columns=20, contrast="each", row_labels=["short", "long"], says="Filters: blurred blobs after ten seconds, strokes after nine minutes.")
+
+# %% tags=["label-samples"]
+def imagine(rbm, n, n_steps, seed):
+    """n pictures after n_steps Gibbs sweeps from independent pixels; the last step shows probabilities."""
+    g = G(seed)
+    v = gibbs_chain(rbm, torch.bernoulli(pixel_means.expand(n, -1), generator=g), n_steps=n_steps, rng=g)
+    return torch.sigmoid(rbm.visible_logits(sample_bernoulli(rbm.hidden_logits(v), g)))
+
+pictures = torch.cat([imagine(model, 12, 500, seed=1) for model in (short, long)])
+plots.image_grid(pictures, columns=12, row_labels=["short", "long"], says="Pictures that the two models imagine.")
+
+# %% tags=["label-scores"]
+def score(minus_free_energy, z):
+    """(log-likelihood, low, high): nats per test image."""
+    return tuple((minus_free_energy.mean() - log_z).item() for log_z in (z.estimate, z.high, z.low))
+
+ours = {"pixel means (exact)": (honest.item(),) * 3,
+        "16 hidden units, PCD (exact)": (exact_log_likelihood(pcd, test).mean().item(),) * 3,
+        "500 hidden units, short": score(-short.free_energy(test), z_short),
+        "500 hidden units, long": score(-long.free_energy(test), z_long)}
+published = {"500 hidden units, CD-1, published: about": -125.5, "500 hidden units, CD-25, published: about": -86.3}
+
+# %% tags=["label-league", "rtol-0.05"]
+gain = ours["500 hidden units, long"][0] - ours["500 hidden units, short"][0]
+claim("03.10", ours["500 hidden units, long"][0], between=(-90, -82), says="long-trained RBM, nats per test image")
+claim("03.10", gain, above=10, says="nats per image that more time buys")
+plots.log_z.league(ours, published, says="From independent pixels to the long-trained RBM; hollow: Salakhutdinov and Murray 2008.")
+
+# %% [markdown]
+# **What to notice.** LEAGUE
+#
+# ## 3.10 Summary
+#
+# | | formula | in code |
+# |:--|:--|:--|
+# | exact (03.1) | $\log Z=\log\sum_h e^{c^\top h}\prod_i(1+e^{b_i+(Wh)_i})$, cost $2^{\text{smaller layer}}$ | `log_partition(rbm)` |
+# | base model | $\log Z_0=H\log2+\sum_i\log(1+e^{a_i})$, $a$ from the *training* means | `base_rate(train)` |
+# | AIS (03.2) | $\log w\mathrel{+}=\log f_{t_{k+1}}(v)-\log f_{t_k}(v)$, then one Gibbs step; $\mathbb{E}[w]=Z/Z_0$ | `ais_log_partition(rbm, ...)` |
+# | estimate | $\log\hat Z=\log Z_0+\log\frac1N\sum_n w_n$ | `.estimate`, `.low`, `.high`, `.effective_chains` |
+# | on average (03.3) | $\mathbb{E}[\log\hat Z]\le\log Z$: the likelihood is flattered | |
+# | reverse AIS | $\log\hat Z=\log Z_0-\log\frac1N\sum_n w_n$; an upper bound on average *from exact samples* only | `reverse_ais_log_partition(rbm, v, ...)` |
+# | score | mean of $-F(x)-\log Z$ over test images | `exact_log_likelihood(rbm, x)` |
+#
+# **What to write beside a likelihood:** the data and how they were made binary; $\log Z$ exact or estimated; base, number of temperatures and of chains; the error bar and the effective chains; whether reverse AIS agrees.
+#
+# Three sentences to keep. *The mean weight is right for any schedule; its logarithm is too small on average, and that flatters. An error bar knows only what some chain has seen. A reconstruction shows that $h$ remembers $v$, not that the
+# model would have thought of it.*
+#
+# ## 3.11 A worked exercise
+# **Question.** The score of a model on 10,000 test images has two errors: another 10,000 images would give another mean, and AIS has an error bar. How large is the first for the long-trained model? And how large is it for the *difference* between
+# the two large models on the same images? Try before you read on.
+#
+# **Answer.** For a mean of $N$ images it is the standard deviation over the images divided by $\sqrt N$. For the difference take the standard deviation of the differences, image by image: a hard image is hard for both models, and that part cancels.
+
+# %% tags=["label-worked", "rtol-0.05"]
+one, other = -long.free_energy(test), -short.free_energy(test)              # up to a constant each
+alone, apart = one.std() / 100, (one - other).std() / 100
+print(f"standard error of the score {alone:.2f} nats, of the difference {apart:.2f} nats")
+claim("03.11", apart / alone, below=0.8, says="the difference is known better than either score")
+
+# %% [markdown]
+# So two models judged on the same images can be told apart by half a nat, if $\log Z$ allows. It is the constant, not the images, that decides.
+#
+# ## Where this goes next
+# Chapter 4 puts one RBM on top of another. The likelihood of such a stack has a sum over $h$ *and* a $\log Z$; we will bound the one as in chapter 1 and measure the other as here. From chapter 8 on the models have no $Z$ at all, and pay for it
+# elsewhere.
+#
+# **Exercises:** [open them here](../exercises/03_log_z/03_log_z.ipynb). Seven of them, from one line to a machine that cheats, with checks that know what usually goes wrong.

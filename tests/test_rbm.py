@@ -90,7 +90,7 @@ def test_base_rate_clamps_at_both_ends():
     (lambda r: r.free_energy(torch.zeros(0, 4)), "v is empty"),
     (lambda r: r.free_energy(torch.full((2, 4), 0.3)), "values other than 0 and 1"),
     (lambda r: r.free_energy(torch.full((2, 4), math.nan)), "contains NaN"),
-    (lambda r: r.free_energy(torch.zeros(2, 4).double()), "v is torch.float64, the model's parameters are torch.float32"),
+    (lambda r: r.free_energy(torch.zeros(2, 4).double()), "v is torch.float64, expected torch.float32 like the model's parameters"),
     (lambda r: r.free_energy([[0, 1, 1, 0]]), "v is list, expected a torch.Tensor"),
     (lambda r: r.hidden_logits(torch.zeros(2, 3)), r"hidden_logits: v has shape \(2, 3\), expected \(B, 4\)"),
     (lambda r: r.visible_logits(torch.zeros(2, 4)), r"visible_logits: h has shape \(2, 4\), expected \(B, 3\)"),

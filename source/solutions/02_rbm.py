@@ -20,7 +20,8 @@
 # %% tags=["label-setup"]
 import torch
 from deepgen_lib import checks, hint, start_over
-from deepgen_lib import RBM, all_states, exact_gradient, exact_log_likelihood, expected_cd_gradient, random_rbm
+from deepgen_lib import RBM, all_states, random_rbm
+from deepgen_lib import exact_gradient, exact_log_likelihood, expected_cd_gradient
 
 # %% [markdown]
 # ## 2.1 Sum the hidden units away   (core, 10 minutes, two lines)
@@ -51,7 +52,7 @@ checks.free_energy(free_energy, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def negative_phase(W, b, c, v, u_h, u_v):
-    """The end of k sweeps v -> h -> v.  v (B, V), u_h (k, B, H), u_v (k, B, V) -> v (B, V) of 0/1, p(h=1 | v) (B, H)."""
+    """k sweeps v -> h -> v.  v (B, V), u_h (k, B, H), u_v (k, B, V) -> last v (B, V), p(h=1 | v) (B, H)."""
     ### BEGIN SOLUTION
     for s in range(len(u_h)):
         h = (u_h[s] < torch.sigmoid(c + v @ W)).double()
@@ -69,7 +70,7 @@ checks.negative_phase(negative_phase, seed=1)
 # ## 2.3 Two phases make a slope   (core, 10 minutes, three lines)
 #
 # From the two phases to the direction that is *added* to $W$, $b$ and $c$. There are $B$ examples and $N$ chains, and $N$ need not be $B$.
-# $$\frac1B\sum_n v_nh_n^{\mathsf T}-\frac1N\sum_n\tilde v_n\tilde h_n^{\mathsf T},\qquad \bar v-\bar{\tilde v},\qquad \bar h-\bar{\tilde h}.$$
+# $$\frac1B\sum_{\text{data}} vh^{\mathsf T}-\frac1N\sum_{\text{model}} vh^{\mathsf T},\qquad \frac1B\sum_{\text{data}} v-\frac1N\sum_{\text{model}} v,\qquad \frac1B\sum_{\text{data}} h-\frac1N\sum_{\text{model}} h.$$
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def phases(v_data, h_data, v_model, h_model):
@@ -116,7 +117,7 @@ checks.visible_bias(visible_bias, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def parity_rbm(n, remainder):
-    """Parameters W (n, H), b (n,), c (H,) of an RBM that is uniform over the states with (number of ones) % 2 == remainder."""
+    """W (n, H), b (n,), c (H,) of an RBM that is uniform over the states with (number of ones) % 2 == remainder."""
     ### BEGIN SOLUTION
     a, states = 20.0, all_states(n)
     states = states[states.sum(1) % 2 == remainder]          # (2**(n-1), n), one detector each
@@ -183,7 +184,7 @@ def flipped(W, b, c):
     ### END SOLUTION
 
 def centred_gradient(g_W, g_b, g_c, mu, lam):
-    """The centred step in W, b, c, from the plain slopes.  (V, H), (V,), (H,), (V,), (H,) -> (V, H), (V,), (H,)."""
+    """The centred step.  g_W (V, H), g_b (V,), g_c (H,), mu (V,), lam (H,) -> (V, H), (V,), (H,)."""
     ### BEGIN SOLUTION
     G = g_W - torch.outer(mu, g_c) - torch.outer(g_b, lam)
     return G, g_b - G @ lam, g_c - G.T @ mu

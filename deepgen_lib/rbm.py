@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .kernels import sum_softplus
-from .validate import require_count, require_matrix, require_means, require_number, require_states
+from .validate import require_count, require_matrix, require_means, require_number, require_rng, require_states
 
 
 class RBM(nn.Module):
@@ -19,6 +19,8 @@ class RBM(nn.Module):
         require_count("RBM", "n_visible", n_visible)
         require_count("RBM", "n_hidden", n_hidden)
         require_number("RBM", "weight_std", weight_std, low=0)
+        if rng is not None:
+            require_rng("RBM", rng)
         self.W = nn.Parameter(weight_std * torch.randn(n_visible, n_hidden, generator=rng))
         self.b = nn.Parameter(torch.zeros(n_visible))
         self.c = nn.Parameter(torch.zeros(n_hidden))
@@ -64,6 +66,7 @@ class RBM(nn.Module):
 def random_rbm(n_visible: int, n_hidden: int, *, scale: float = 1.0, rng: torch.Generator) -> RBM:
     """A float64 RBM with every parameter drawn from N(0, scale²): the tiny models of the exact checks."""
     require_number("random_rbm", "scale", scale, low=0)
+    require_rng("random_rbm", rng)
     rbm = RBM(n_visible, n_hidden).double().requires_grad_(False)
     for parameter in rbm.parameters():
         parameter.copy_(scale * torch.randn(parameter.shape, dtype=torch.float64, generator=rng))

@@ -23,7 +23,7 @@ def _require_form(where: str, name: str, x: Tensor, columns: int | None, dtype: 
     want = "(B, columns)" if columns is None else f"(B, {columns})"
     if x.ndim != 2 or (columns is not None and x.shape[1] != columns):
         cure = {0: f"stack the numbers: {name}.reshape(1, -1)", 1: f"for one example use {name}[None]",
-                2: f"it lies on its side: use {name}.T" if x.shape[0] == columns else "one row per example, one column per unit: does it belong to another model?"}
+                2: f"it lies on its side: use {name}.T" if x.ndim == 2 and x.shape[0] == columns else "one row per example, one column per unit: does it belong to another model?"}
         raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected {want}; {cure.get(x.ndim, f'flatten images first: {name}.flatten(1)')}")
     if x.numel() == 0:
         raise ValueError(f"{where}: {name} is empty, shape {tuple(x.shape)}; expected {want} with at least one row and one column; look where the rows were lost")

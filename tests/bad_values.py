@@ -50,13 +50,13 @@ def choice(*options: str):
 
 @st.composite
 def tensors(draw, good: Tensor, *, binary: bool = False, shapes: bool = True, dtypes: bool = True, minus_infinity: bool = False, plus_infinity: bool = False,
-            any_rows: bool = False):
+            any_rows: bool = False, any_columns: bool = False):
     """A good tensor spoilt: type, number type, shape, an entry that is NaN, infinite or (binary) between 0 and 1.
 
-    The flags say what is asked of it: binary entries, the shape (with any_rows only its last axis), the floating type of its partners; which infinities are fine.
+    The flags say what is asked of it: binary entries, the shape (with any_rows the last axis alone, with any_columns the number of axes alone), the floating type of its partners; which infinities are fine.
     """
     ways = ["type", "integers", "empty", "nan"]
-    ways += ["axes"] * (shapes and not any_rows) + ["columns"] * shapes + ["precision"] * dtypes + ["grey"] * binary
+    ways += ["axes"] * (shapes and not any_rows) + ["columns"] * (shapes and not any_columns) + ["precision"] * dtypes + ["grey"] * binary
     ways += ["-inf"] * (not minus_infinity) + ["inf"] * (not plus_infinity)
     way = draw(st.sampled_from(ways))
     if way == "type":

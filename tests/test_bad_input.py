@@ -71,7 +71,7 @@ def doors() -> dict[str, Door]:
         "bound_terms": Door(bound_terms, dict(log_likelihood=normal(B, K), log_prior=normal(B, K), q=q), dict(
             log_likelihood=bad.tensors(normal(B, K), any_rows=True, **logs), log_prior=bad.tensors(normal(B, K), any_rows=True, **logs), q=bad.distributions(q))),
         "BernoulliMixture": Door(BernoulliMixture, dict(weights=q[0], means=m.means), dict(
-            weights=bad.distributions(q[0]), means=bad.tensors(m.means, dtypes=False))),
+            weights=bad.distributions(q[0]), means=bad.tensors(m.means, dtypes=False, any_columns=True))),
         "BernoulliMixture.log_joint": Door(m.log_joint, dict(x=v), dict(x=bad.tensors(v, binary=True))),
         "BernoulliMixture.log_likelihood": Door(m.log_likelihood, dict(x=v), dict(x=bad.tensors(v, binary=True))),
         "BernoulliMixture.posterior": Door(m.posterior, dict(x=v), dict(x=bad.tensors(v, binary=True))),
@@ -80,17 +80,17 @@ def doors() -> dict[str, Door]:
         "e_step": Door(e_step, dict(mixture=m, x=v), dict(x=bad.tensors(v, binary=True))),
         "mixture_bound": Door(mixture_bound, dict(mixture=m, x=v, q=q), dict(x=bad.tensors(v, binary=True), q=bad.distributions(q))),
         "m_step": Door(m_step, dict(x=v, q=q, smoothing=0.5), dict(
-            x=bad.tensors(v, binary=True, dtypes=False), q=bad.distributions(q) | bad.rows(q), smoothing=bad.number(0.0))),
-        "random_mixture": Door(random_mixture, dict(x=v, n_components=2, rng=g), dict(x=bad.tensors(v, binary=True, dtypes=False), n_components=bad.count(1, B), **rng)),
+            x=bad.tensors(v, binary=True, dtypes=False, any_columns=True), q=bad.distributions(q) | bad.rows(q), smoothing=bad.number(0.0))),
+        "random_mixture": Door(random_mixture, dict(x=v, n_components=2, rng=g), dict(x=bad.tensors(v, binary=True, dtypes=False, any_columns=True), n_components=bad.count(1, B), **rng)),
         "fit_em": Door(fit_em, dict(x=v, n_components=2, n_steps=2, smoothing=0.1, rng=g), dict(
-            x=bad.tensors(v, binary=True, dtypes=False), n_components=bad.count(1, B), n_steps=bad.count(1), smoothing=bad.number(0.0), **rng)),
+            x=bad.tensors(v, binary=True, dtypes=False, any_columns=True), n_components=bad.count(1, B), n_steps=bad.count(1), smoothing=bad.number(0.0), **rng)),
         "RBM": Door(RBM, dict(n_visible=V, n_hidden=H, weight_std=0.1, rng=g), dict(n_visible=bad.count(1), n_hidden=bad.count(1), weight_std=bad.number(0.0), rng=bad.of(bad.NO_GENERATORS[1:]))),
         "random_rbm": Door(random_rbm, dict(n_visible=V, n_hidden=H, scale=1.0, rng=g), dict(n_visible=bad.count(1), n_hidden=bad.count(1), scale=bad.number(0.0), **rng)),
         "RBM.energy": Door(rbm.energy, dict(v=v, h=h), dict(v=bad.tensors(v, binary=True) | bad.rows(v), h=bad.tensors(h, binary=True)), rbm),
         "RBM.free_energy": Door(rbm.free_energy, dict(v=v), states, rbm),
         "RBM.hidden_logits": Door(rbm.hidden_logits, dict(v=v), dict(v=bad.tensors(v)), rbm),
         "RBM.visible_logits": Door(rbm.visible_logits, dict(h=h), dict(h=bad.tensors(h)), rbm),
-        "base_rate": Door(base_rate, dict(x=v, clamp=0.01), dict(x=bad.tensors(v, binary=True, dtypes=False), clamp=bad.number(1e-12, 0.49))),
+        "base_rate": Door(base_rate, dict(x=v, clamp=0.01), dict(x=bad.tensors(v, binary=True, dtypes=False, any_columns=True), clamp=bad.number(1e-12, 0.49))),
         "init_visible_bias": Door(init_visible_bias, dict(rbm=rbm, mean=mean), dict(mean=bad.means(mean)), rbm),
         "all_states": Door(all_states, dict(n=4), dict(n=bad.count(1, 24))),
         "log_partition": Door(log_partition, dict(rbm=rbm, side="hidden"), dict(rbm=too_large(), side=bad.choice("smaller", "visible", "hidden")), rbm),

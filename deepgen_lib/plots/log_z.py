@@ -45,7 +45,7 @@ def bracket(rbm: RBM, *, base_means: Mapping[str, Tensor], starts: Mapping[str, 
                 reverse[t, base, start] = log_z_base - _estimates(run.log_weights) - exact
 
     @explorable(temperatures=TEMPERATURES, base=list(base_means), reverse_from=list(starts))
-    def render(*, temperatures: int = 10, base: str = next(iter(base_means)), reverse_from: str = next(iter(starts))) -> Picture:
+    def render(*, temperatures: int = TEMPERATURES[0], base: str = next(iter(base_means)), reverse_from: str = next(iter(starts))) -> Picture:
         pair = {"AIS": forward[temperatures, base], "reverse AIS": reverse[temperatures, base, reverse_from]}
         with drawing(width=8.4, height=2.7) as (figure, axis):
             for place, (name, errors), role in zip((1, 0), pair.items(), ("estimate", "model")):

@@ -114,7 +114,9 @@ def test_samples_follow_the_mixture(rng):
 
 def test_a_random_start_lies_between_the_mean_and_examples(rng):
     x = data(rng)
+    x[:, 0], x[:, 1] = 0.0, 1.0  # never and always on
     start = random_mixture(x, n_components=6, rng=rng)
+    assert_close(start.means[:, :2], torch.tensor([[0.05, 0.95]], dtype=torch.float64).expand(6, -1), **EXACT)
     assert_close(start.weights, torch.full((6,), 1 / 6, dtype=torch.float64), **EXACT)
     assert start.means.min() >= 0.05 - 1e-12 and start.means.max() <= 0.95 + 1e-12
     assert len({tuple(row) for row in start.means.tolist()}) > 1

@@ -70,15 +70,15 @@ def mistakes(errors: Mapping[str, Mapping[str, float]], *, title: str = "", says
             places = np.arange(len(names)) + (i - (len(models) - 1) / 2) * 0.38
             axis.barh(places, values[:, i], 0.36, color=colour(("model", "estimate")[i % 2]), hatch=("", "//")[i % 2], edgecolor="white", label=model)
             for place, value in zip(places, values[:, i]):
-                axis.text(value, place, f" {value:+.1f} ".replace("-", "−"), ha="left" if value >= 0 else "right", va="center", fontsize=9.5, gid="cell")
+                axis.text(value, place, f" {_signed(value)} ", ha="left" if value >= 0 else "right", va="center", fontsize=9.5, gid="cell")
         axis.axvline(0, color=colour("exact"), linewidth=1.2, label="_no error")
         axis.set_yticks(np.arange(len(names)), names)
         axis.invert_yaxis()
         ticks = [t for t in (-1000, -100, -10, -1, 0, 1, 10, 100, 1000) if abs(t) <= reach]
         axis.set_xticks(ticks, [str(t).replace("-", "−") for t in ticks])
-        axis.set(xlim=(min(-3.0, 6 * values.min()), max(6.0, 6 * values.max())), xlabel="error of log Z (nats); left: the model looks better than it is", title=title)
+        axis.set(xlim=(min(-3.0, 9 * values.min()), max(9.0, 9 * values.max())), xlabel="error of log Z (nats); left: the model looks better than it is", title=title)
         axis.grid(axis="y", visible=False)
-        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, borderaxespad=0)
     return Picture(figure, says=says)
 
 
@@ -87,7 +87,7 @@ def two_scores(updates: Sequence[float], reconstruction: Mapping[str, Sequence[f
     with drawing(columns=2, width=11, height=3.7) as (figure, axes):
         draw_lines(axes[0], updates, reconstruction)
         axes[0].get_legend().remove()
-        axes[0].set(xlabel="updates", ylabel="pixels wrong per image", title="reconstruction error (less is better)")
+        axes[0].set(xlabel="updates", ylabel="squared error per test image", title="reconstruction error (less is better)")
         draw_lines(axes[1], updates, likelihood)
         axes[1].set(xlabel="updates", ylabel="nats per test image", title="exact log-likelihood (more is better)")
     return Picture(figure, says=says)
@@ -126,6 +126,11 @@ def league(ours: Mapping[str, tuple[float, float, float]], published: Mapping[st
 def _estimates(log_weights: Tensor) -> Tensor:
     """N_REPEATS estimates of log E[w], each from its own share of the chains.  (N,) -> (N_REPEATS,)."""
     return _log_mean_exp(log_weights.reshape(N_REPEATS, -1))
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
 
 
 def _log_mean_exp(log_weights: Tensor) -> Tensor:

@@ -26,6 +26,10 @@ SETTINGS = {  # every cell is rendered, whether in view or not; no news, no upda
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
 }
+IN_FRONT = """notebook => {
+    const shown = window.jupyterapp?.shell.currentWidget;
+    return shown?.context?.path == notebook && shown.context.isReady;
+}"""
 KERNEL_READY = """() => {
     const session = window.jupyterapp?.shell.currentWidget?.sessionContext, kernel = session?.session?.kernel;
     return session?.isReady && kernel?.connectionStatus == 'connected' && kernel.status == 'idle';
@@ -57,7 +61,8 @@ class Lab(NamedTuple):
     log: Path
 
     def url(self, notebook: str) -> str:
-        return f"{self.address}/lab/tree/{notebook}?token={self.token}"
+        """Address of a notebook in a workspace of its own: a used one would open the notebooks seen before too, one of them in front."""
+        return f"{self.address}/lab/workspaces/{secrets.token_hex(4)}/tree/{notebook}?token={self.token}"
 
 
 @contextmanager
@@ -100,6 +105,7 @@ class Page(NamedTuple):
     def open(self, lab: Lab, notebook: str, *, kernel: bool, seconds: float = 120) -> None:
         """Show a notebook and wait until its cells stand, and its kernel too where it will be needed."""
         self.page.goto(lab.url(notebook), timeout=1e3 * seconds)
+        self.page.wait_for_function(IN_FRONT, arg=notebook, timeout=1e3 * seconds)
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1e3 * seconds)
         if kernel:
             self.page.wait_for_function(KERNEL_READY, timeout=1e3 * seconds)

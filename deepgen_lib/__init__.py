@@ -5,8 +5,11 @@
 import importlib
 
 from .claims import claim, derivation, planted_error
+from .dbn import DBN
+from .dbn_enumeration import aggregated_posterior, dbn_joint_log_prob, dbn_posterior, recognition_distribution, sleep_kl, wake_kl
 from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, visible_log_prob
 from .kernels import gibbs_half_step, sum_softplus
+from .labelled_rbm import LabelledRBM
 from .likelihood import bernoulli_log_likelihood, bits_per_dim
 from .mixture import BernoulliMixture, e_step, fit_em, m_step
 from .objectives import cd_gradient, exact_gradient, expected_cd_gradient
@@ -14,10 +17,12 @@ from .partition import ais_log_partition, reverse_ais_log_partition
 from .rbm import RBM, base_rate, init_visible_bias, random_rbm
 from .rbm_training import CDOptions, RBMTrainer
 from .sampling import gibbs_chain, gibbs_step, parallel_tempering, sample_bernoulli
+from .tied import next_rbm, tied_rbm
 from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
 
 _LAZY = {  # name -> the module that holds it; these need more than torch and numpy
     "fit": "fitting", "load_model": "fitting", "save_model": "fitting", "load_mnist": "data",
+    "AggregatedPosterior": "stacking", "greedy_dbn": "stacking",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

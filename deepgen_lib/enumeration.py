@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .kernels import sum_softplus
-from .rbm import RBM
+from .rbm import RBM, require_independent_units
 from .validate import require_choice, require_count, require_states
 
 MAX_UNITS = 24  # 2**24 states: 16 million rows; float64 needs 3 GB for the states alone
@@ -28,6 +28,7 @@ def log_partition(rbm: RBM, *, side: str = "smaller") -> Tensor:
     on that side are refused: use ais_log_partition.
     """
     require_choice("log_partition", "side", side, ("smaller", "visible", "hidden"))
+    require_independent_units("log_partition", rbm)
     if side == "smaller":
         side = "visible" if rbm.n_visible <= rbm.n_hidden else "hidden"
     W, bias, other_bias = (rbm.W, rbm.b, rbm.c) if side == "visible" else (rbm.W.T, rbm.c, rbm.b)
@@ -43,12 +44,14 @@ def log_partition(rbm: RBM, *, side: str = "smaller") -> Tensor:
 
 def visible_log_prob(rbm: RBM) -> Tensor:
     """log p(v) for every v, in the order of all_states(V).  -> (2**V,) nats."""
+    require_independent_units("visible_log_prob", rbm)
     states = all_states(rbm.n_visible).to(rbm.W)
     return torch.log_softmax(-rbm.free_energy(states), 0)
 
 
 def joint_log_prob(rbm: RBM) -> Tensor:
     """log p(v, h) for every pair.  -> (2**V, 2**H) nats; V + H <= 24."""
+    require_independent_units("joint_log_prob", rbm)
     require_count("joint_log_prob", "n_visible + n_hidden", rbm.n_visible + rbm.n_hidden, maximum=MAX_UNITS)
     v, h = all_states(rbm.n_visible).to(rbm.W), all_states(rbm.n_hidden).to(rbm.W)
     minus_energy = v @ rbm.W @ h.T + (v @ rbm.b)[:, None] + h @ rbm.c

@@ -14,7 +14,7 @@ from torch import Tensor
 from .enumeration import log_partition
 from .kernels import sum_softplus
 from .kernels.gibbs import draw
-from .rbm import RBM, base_rate
+from .rbm import RBM, base_rate, require_independent_units
 from .validate import require_count, require_means, require_rng, require_schedule, require_states
 
 __all__ = ["AISResult", "ais_log_partition", "base_rate", "log_partition", "reverse_ais_log_partition", "salakhutdinov_murray_schedule"]
@@ -81,6 +81,7 @@ def _prepare(where: str, rbm: RBM, base_mean: Tensor, n_temperatures: int | None
              rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """The base's logits a (V,) and the inverse temperatures (T,)."""
     require_rng(where, rng)
+    require_independent_units(where, rbm)
     require_means(where, "base_mean", base_mean, rbm.n_visible)
     if (n_temperatures is None) == (schedule is None):
         raise ValueError(f"{where}: n_temperatures is {n_temperatures!r} and schedule {'is missing' if schedule is None else 'is given'}, expected exactly one of them; "

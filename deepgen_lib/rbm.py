@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from .kernels import sum_softplus
+from .kernels.gibbs import half_step
 from .validate import require_count, require_matrix, require_means, require_number, require_rng, require_states
 
 
 class RBM(nn.Module):
     """Parameters W (V, H) ~ N(0, weight_std²), b (V,) = 0 for the visible units, c (H,) = 0 for the hidden units."""
+
+    n_labels = 0  # visible units at the end that are one softmax group; only a LabelledRBM has any
 
     def __init__(self, n_visible: int, n_hidden: int, *, weight_std: float = 0.01, rng: torch.Generator | None = None):
         super().__init__()
@@ -59,6 +62,10 @@ class RBM(nn.Module):
         require_matrix("RBM.visible_logits", "h", h, self.n_hidden, dtype=self.W.dtype)
         return h @ self.W.T + self.b
 
+    def draw_visible(self, h: Tensor, rng: torch.Generator) -> Tensor:
+        """v ~ p(v | h) without checks, for inner loops; call under no_grad.  (B, H) -> (B, V) of 0/1."""
+        return half_step(h, self.W.T, self.b, rng)
+
     def extra_repr(self) -> str:
         return f"n_visible={self.n_visible}, n_hidden={self.n_hidden}"
 
@@ -71,6 +78,13 @@ def random_rbm(n_visible: int, n_hidden: int, *, scale: float = 1.0, rng: torch.
     for parameter in rbm.parameters():
         parameter.copy_(scale * torch.randn(parameter.shape, dtype=torch.float64, generator=rng))
     return rbm.requires_grad_(True)
+
+
+def require_independent_units(where: str, rbm: RBM) -> None:
+    """rbm has no label group: formulas in which every visible unit is a coin of its own would be silently wrong with one."""
+    if rbm.n_labels:
+        raise ValueError(f"{where}: the RBM has a group of {rbm.n_labels} label units of which exactly one is on, expected independent visible units; "
+                         "use LabelledRBM.class_logits, or an RBM without labels")
 
 
 def base_rate(x: Tensor, *, clamp: float = 0.001) -> Tensor:

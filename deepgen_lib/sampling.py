@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .kernels.gibbs import half_step
 from .kernels import sum_softplus
-from .rbm import RBM
+from .rbm import RBM, require_independent_units
 from .validate import require_count, require_means, require_rng, require_schedule, require_states, require_tensor
 
 
@@ -33,6 +33,7 @@ def sample_h_from_v(rbm: RBM, v: Tensor, rng: torch.Generator) -> Tensor:
 
 def sample_v_from_h(rbm: RBM, h: Tensor, rng: torch.Generator) -> Tensor:
     """v ~ p(v | h).  (B, H) -> (B, V) of 0/1."""
+    require_independent_units("sample_v_from_h", rbm)
     return sample_bernoulli(rbm.visible_logits(h), rng)
 
 
@@ -48,7 +49,7 @@ def gibbs_chain(rbm: RBM, v: Tensor, *, n_steps: int, rng: torch.Generator) -> T
     require_rng("gibbs_chain", rng)
     with torch.no_grad():
         for _ in range(n_steps):
-            v = half_step(half_step(v, rbm.W, rbm.c, rng), rbm.W.T, rbm.b, rng)
+            v = rbm.draw_visible(half_step(v, rbm.W, rbm.c, rng), rng)
     return v
 
 
@@ -67,6 +68,7 @@ def parallel_tempering(rbm: RBM, *, n_chains: int, inverse_temperatures: Tensor,
     inverse_temperatures runs from 0 (the base: pixels independent) to 1 (the RBM). A swap of t < t' is accepted with
     min(1, p_t(v') p_t'(v) / (p_t(v) p_t'(v'))). Chains start at the base.
     """
+    require_independent_units("parallel_tempering", rbm)
     for name, value in (("n_chains", n_chains), ("n_steps", n_steps)):
         require_count("parallel_tempering", name, value)
     require_rng("parallel_tempering", rng)

@@ -18,7 +18,9 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"mixture", "rbm"},
     {"enumeration"},
     {"sampling", "partition", "objectives"},
+    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration"},
     {"rbm_training", "fitting", "data", "toy_data", "claims", "machine", "predictions"},
+    {"stacking", "updown"},
     {"plots"},
     {"widgets", "checks"},
 ]

@@ -20,7 +20,7 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"sampling", "partition", "objectives"},
     {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration"},
     {"rbm_training", "fitting", "data", "toy_data", "claims", "machine", "predictions"},
-    {"stacking", "updown"},
+    {"streams", "stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"widgets", "checks"},
 ]

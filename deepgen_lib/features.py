@@ -24,7 +24,8 @@ FIRST_STEP = 1.0  # length of the first step in pixel space; a digit of MNIST ha
 
 def first_layer_filters(dbn: DBN, units: Sequence[int] | Tensor) -> Tensor:
     """W_1's columns, one image a unit: pixel i of row u is the weight from x_i to that unit of h¹.  -> (U, n_0), any sign."""
-    return _rows_of(_upward(dbn, 1)[0][0], _unit_numbers("first_layer_filters", dbn, 1, units))
+    units = _unit_numbers("first_layer_filters", dbn, 1, units)
+    return _rows_of(_upward(dbn, 1)[0][0], units)
 
 
 def linear_combination(dbn: DBN, level: int, units: Sequence[int] | Tensor) -> Tensor:
@@ -70,7 +71,7 @@ def top_images(dbn: DBN, level: int, units: Sequence[int] | Tensor, images: Tens
 
 
 def top_rows(dbn: DBN, level: int, units: Sequence[int] | Tensor, images: Tensor, *, n_images: int = 9) -> Tensor:
-    """Row numbers of `top_images`, by log odds (probabilities tie at 1); of equals the first.  -> (U, n_images) int64."""
+    """Row numbers of `top_images`, by log odds, since probabilities tie at 1.  -> (U, n_images) int64."""
     units = _unit_numbers("top_images", dbn, level, units)
     layers = _upward(dbn, level)
     require_matrix("top_images", "images", images, dbn.n_units[0], dtype=layers[0][0].dtype)
@@ -79,7 +80,7 @@ def top_rows(dbn: DBN, level: int, units: Sequence[int] | Tensor, images: Tensor
         h = _means_below(layers, images)
         W, c = layers[-1]
         logits = h @ W[:, units] + c[units]  # (N, U)
-        return logits.sort(0, descending=True, stable=True).indices[:n_images].T.contiguous()
+        return logits.topk(n_images, dim=0).indices.T.contiguous()
 
 
 def _unit_numbers(where: str, dbn: DBN, level: int, units: Sequence[int] | Tensor) -> Tensor:
@@ -98,7 +99,7 @@ def _unit_numbers(where: str, dbn: DBN, level: int, units: Sequence[int] | Tenso
 def _upward(dbn: DBN, level: int) -> list[tuple[Tensor, Tensor]]:
     """(W, c) of the layers from x to h^level, detached."""
     layers = [*dbn.recognition, dbn.top][:level]
-    return [(layer.W.detach(), layer.c.detach()) for layer in layers]
+    return [(layer.W.detach()[:n], layer.c.detach()) for layer, n in zip(layers, dbn.n_units)]  # [:n] leaves out a labelled top's label rows
 
 
 def _rows_of(W: Tensor, units: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class MLP(nn.Module):
         mlp = cls(dbn.n_units, n_classes, rng=rng).to(dbn.top.W.dtype)
         with torch.no_grad():
             for W, c, layer in zip(mlp.W, mlp.c, [*dbn.recognition, dbn.top]):
-                W.copy_(layer.W)
+                W.copy_(layer.W[:len(W)])  # without a labelled top's label rows
                 c.copy_(layer.c)
         return mlp
 

@@ -1,0 +1,182 @@
+"""Figures of chapter 05: p(h1) as a sum, a tied DBN against its RBM, the climb of the second layer, and what it is worth.
+
+Log-likelihood, bound and gap are computed here from the networks themselves, so a mistake in the library is seen here.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from ..dbn import DBN
+from ..dbn_enumeration import aggregated_posterior, wake_kl
+from ..enumeration import all_states, joint_log_prob, visible_log_prob
+from ..rbm import RBM
+from .basic import draw_bars, draw_heatmap, draw_lines, draw_scatter
+from .controls import explorable
+from .inputs import array, named_series
+from .picture import Picture
+from .style import colour, drawing
+
+MAX_BITS = 4  # 16 rows or columns of a table are the most that can be read
+
+
+def marginal(top: RBM, *, says: str = "") -> Picture:
+    """The top RBM's p(h1, h2) as a table, one row per h1, and beside it the row sums p(h1).  V and H up to 4."""
+    p = joint_log_prob(top).detach().exp()
+    rows, columns = _bits("marginal", top.n_visible), _bits("marginal", top.n_hidden)
+    with drawing(columns=2, width=min(11.0, 3.4 + 0.46 * len(columns)), height=1.1 + 0.31 * len(rows), width_ratios=(2.6, 1)) as (figure, axes):
+        _draw_table(axes[0], p, rows, columns, title="p(h¹, h²)")
+        axes[1].barh(np.arange(len(rows)), p.sum(1), 0.7, color=colour("prior"), label="p(h¹)")
+        axes[1].set(ylim=axes[0].get_ylim(), yticks=[], title="p(h¹), each row added up", xlabel="probability")
+    return Picture(figure, says=says)
+
+
+def recursion(given: Tensor, above: Tensor, *, says: str = "") -> Picture:
+    """P(h1 | h2) as a table, times p(h2) column by column, is p(h1, h2); beside it the row sums p(h1).  given (2**n1, 2**n2), above (2**n2,)."""
+    given, above = array("recursion", given, ndim=2, name="given"), array("recursion", above, ndim=1, name="above")
+    if given.shape[1] != len(above):
+        raise ValueError(f"recursion: given has {given.shape[1]} columns and above has {len(above)} values, expected one column of P(h1 | h2) per state of h2")
+    rows, columns = (_bits("recursion", (len(axis) - 1).bit_length()) for axis in (given, above))
+    with drawing(columns=3, width=11.2, height=1.3 + 0.33 * len(rows), width_ratios=(1.5, 1.5, 1)) as (figure, axes):
+        _draw_table(axes[0], given, rows, columns, title="P(h¹ | h²): columns sum to one")
+        _draw_table(axes[1], given * above, rows, columns, title="times p(h²): p(h¹, h²)")
+        axes[1].set_xticks(range(len(columns)), [f"{name}\n× {p:.2f}" for name, p in zip(columns, above)])
+        axes[2].barh(np.arange(len(rows)), (given * above).sum(1), 0.7, color=colour("prior"), label="p(h¹)")
+        axes[2].set(ylim=axes[0].get_ylim(), yticks=[], title="p(h¹), rows added up", xlabel="probability")
+    return Picture(figure, says=says)
+
+
+def terms(climbs: Mapping[str, Tensor], steps: Sequence[float], *, says: str = "") -> Picture:
+    """How far each term of the bound has moved since the start, one panel per climb.  {name: (T, 3) of reconstruction, prior, entropy}, steps (T,)."""
+    with drawing(columns=len(climbs), width=5.4 * len(climbs), height=3.5) as (figure, axes):
+        for axis, (name, values) in zip(np.atleast_1d(axes), climbs.items()):
+            moved = array("terms", values, ndim=2, name=name)
+            moved = moved - moved[0]
+            draw_lines(axis, steps, {"prior": moved[:, 1], "reconstruction": moved[:, 0], "entropy": moved[:, 2]})
+            axis.get_legend().remove()
+            axis.set(xlabel="steps of the second layer", title=name)
+        np.atleast_1d(axes)[0].set_ylabel("change since the start (nats)")
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+    return Picture(figure, says=says)
+
+
+def against(exact: Tensor, found: Mapping[str, Tensor], *, says: str = "") -> Picture:
+    """log p(x) of the RBM across, of each DBN upwards, one point per x: only an equal model lies on the diagonal.  (2**V,) each."""
+    exact = array("against", exact, ndim=1, name="exact")
+    series = named_series("against", found)
+    with drawing(width=7.4, height=4.4) as (figure, axis):
+        ends = [min(exact.min(), *(y.min() for y in series.values())), exact.max()]
+        axis.plot(ends, ends, color=colour("exact"), linestyle="--", linewidth=1.2, label="_equal")
+        draw_scatter(axis, {name: np.stack([exact, y], 1) for name, y in series.items()}, size=16)
+        axis.set(xlabel="log p(x) of the RBM (nats)", ylabel="log p(x) of the DBN (nats)")
+    return Picture(figure, says=says)
+
+
+def starts(dbns: Mapping[str, DBN], x: Tensor, *, title: str = "", says: str = "") -> Picture:
+    """For each network the bound as a bar and, on top of it up to log p(x), the gap; means over the rows of x.  {name: network}."""
+    likelihood, bound, _ = (array("starts", torch.stack(column), ndim=1) for column in zip(*(_measure(dbn, x) for dbn in dbns.values())))
+    floor = bound.min() - 0.25 * (likelihood.max() - bound.min())
+    places = np.arange(len(dbns))
+    with drawing(width=max(6.8, 1.6 * len(dbns) + 2.2), height=3.6) as (figure, axis):
+        axis.bar(places, bound - floor, 0.6, bottom=floor, color=colour("bound"), edgecolor="white", label="bound")
+        axis.bar(places, likelihood - bound, 0.6, bottom=bound, color=colour("gap"), hatch="//", edgecolor="white", label="gap, up to log p(x)")
+        for place, level, low in zip(places, likelihood, bound):
+            axis.text(place, level, f"log p {_minus(level)}\ngap {max(level - low, 0.0):.3f}", ha="center", va="bottom", fontsize=10, gid="cell")
+        axis.axhline(likelihood[0], color=colour("exact"), linestyle="--", linewidth=1.2, label="_log p(x) of the first")
+        axis.set_xticks(places, list(dbns))
+        axis.set(ylabel="nats per picture", ylim=(floor, likelihood.max() + 0.35 * (likelihood.max() - floor)), title=title)
+        axis.grid(axis="x", visible=False)
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+    return Picture(figure, says=says)
+
+
+def curves(dbns: Sequence[DBN], x: Tensor, *, steps: Sequence[float], says: str = "") -> Picture:
+    """A network along its training: log p(x) and bound, means over the rows of x, and on the right gap and KL(q ‖ p(h | x))."""
+    steps = array("curves", steps, ndim=1, name="steps")
+    likelihood, bound, kl = (torch.stack(column) for column in zip(*(_measure(dbn, x) for dbn in dbns)))
+    with drawing(columns=2, width=11.2, height=3.6, width_ratios=(1.25, 1)) as (figure, axes):
+        _draw_curves(axes[0], steps, likelihood, bound)
+        axes[0].legend(loc="best")
+        axes[0].set(xlabel="steps", ylabel="nats per picture", title="log-likelihood and bound")
+        axes[1].plot(steps, likelihood - bound, color=colour("gap"), linewidth=4, alpha=0.45, label="gap: log p(x) − bound")
+        axes[1].plot(steps, kl, color=colour("posterior"), linestyle="--", linewidth=1.6, label="KL(q ‖ p(h | x))")
+        axes[1].legend(loc="best")
+        axes[1].set(xlabel="steps", ylabel="nats per picture", title="the gap is the KL")
+    return Picture(figure, says=says)
+
+
+def gains(points: Mapping[str, Tensor], *, says: str = "") -> Picture:
+    """What training was worth, one point per network: gain of the bound across, gain of log p(x) upwards.  {name: (N, 2)}, nats."""
+    series = named_series("gains", points, ndim=2)
+    reach = max(float(np.abs(xy).max()) for xy in series.values())
+    with drawing(width=8.0, height=4.2) as (figure, axis):
+        axis.axhspan(-1.05 * reach, 0, color=colour("gap"), alpha=0.08, linewidth=0, label="_log p(x) fell")
+        axis.plot([0, reach], [0, reach], color=colour("exact"), linestyle="--", linewidth=1.2, label="_equal gains")
+        axis.axhline(0, color=colour("other"), linewidth=1, label="_no gain")
+        draw_scatter(axis, series, size=26)
+        low = min(float(xy[:, 1].min()) for xy in series.values())
+        axis.set(xlabel="gain of the bound (nats)", ylabel="gain of log p(x) (nats)", ylim=(min(1.2 * low, -0.08 * reach), 1.05 * reach))
+    return Picture(figure, says=says)
+
+
+def untying(paths: Mapping[str, tuple[Sequence[DBN], Tensor]], *, steps: Sequence[int]) -> Callable[..., Picture]:
+    """A render(case=..., step=...): p(h) of the layer that is trained, log p(x), bound and gap while its weights leave their start.
+
+    paths: {case: (networks after steps[0], steps[1], ... steps, data x)}. Dotted: log p(x) where the training began.
+    """
+    stops = list(steps)
+    measured = {case: torch.stack([torch.stack(_measure(dbn, x)) for dbn in dbns]) for case, (dbns, x) in paths.items()}  # (T, 3)
+
+    @explorable(case=list(paths), step=stops)
+    def render(*, case: str = next(iter(paths)), step: int = stops[0]) -> Picture:
+        (dbns, x), i = paths[case], stops.index(step)
+        likelihood, bound, kl = measured[case][i]
+        with drawing(columns=2, width=10.4, height=3.5, width_ratios=(1, 1.2)) as (figure, axes):
+            level = len(dbns[i].directed)
+            p, q = visible_log_prob(dbns[i].top).detach().exp(), aggregated_posterior(dbns[i], x, level=level).detach()
+            draw_bars(axes[0], _bits("untying", dbns[i].top.n_visible), {"prior": p, "q averaged over data": q})
+            axes[0].legend(loc="upper center", ncols=2, fontsize=9.5)
+            axes[0].tick_params(axis="x", labelrotation=90 if len(p) > 8 else 0)
+            axes[0].set(ylim=(0, 1.25 * max(float(p.max()), float(q.max()), 0.4)), title=f"p(h{'¹²³'[level - 1]}) after {step} steps")
+            _draw_curves(axes[1], np.arange(len(stops)), measured[case][:, 0], measured[case][:, 1])
+            axes[1].axhline(float(measured[case][0, 0]), color=colour("other"), linestyle=":", linewidth=1.4, label="log p(x) at the start")
+            axes[1].axvline(i, color=colour("other"), linewidth=1, label="_step")
+            axes[1].legend(loc="best", fontsize=9.5)
+            axes[1].set_xticks(range(len(stops)), [str(stop) for stop in stops], fontsize=9)
+            axes[1].set(xlabel="steps", ylabel="nats", title=f"log p {_minus(likelihood)}, bound {_minus(bound)}, gap {abs(float(kl)):.3f}")
+        return Picture(figure, says="What moves while the layers come untied: the prior, log p(x), the bound and the gap between them.")
+
+    return render
+
+
+def _measure(dbn: DBN, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean over the rows of x of log p(x), bound and KL(q ‖ p(h | x))."""
+    with torch.no_grad():
+        return dbn.log_likelihood(x).mean(), dbn.bound(x).total.mean(), wake_kl(dbn, x).mean()
+
+
+def _draw_curves(axis: Axes, steps: np.ndarray, likelihood: Tensor, bound: Tensor) -> None:
+    axis.fill_between(steps, bound, likelihood, color=colour("gap"), alpha=0.25, linewidth=0, label="gap")
+    axis.plot(steps, likelihood, color=colour("likelihood"), label="log p(x)")
+    axis.plot(steps, bound, color=colour("bound"), linestyle=(0, (5, 1.5)), label="bound")
+
+
+def _draw_table(axis: Axes, table, rows: Sequence[str], columns: Sequence[str], *, title: str) -> None:
+    draw_heatmap(axis, table, rows=rows, columns=columns, digits=2 if len(columns) <= 8 else None)
+    axis.set(xlabel="h²", ylabel="h¹", title=title)
+    axis.tick_params(axis="x", labelrotation=90 if len(columns) > 8 else 0)
+
+
+def _minus(number: float | Tensor) -> str:
+    """Three digits and a real minus."""
+    return f"{float(number):.3f}".replace("-", "−")
+
+
+def _bits(function: str, n: int) -> list[str]:
+    if n > MAX_BITS:
+        raise ValueError(f"{function}: {n} units have {2**n} states, expected at most {MAX_BITS} units; more cannot be read in a table")
+    return ["".join(str(int(bit)) for bit in state) for state in all_states(n)]

@@ -23,9 +23,9 @@ from deepgen_lib.streams import sample_upwards
 from harness import machine, publish
 
 SEED, BATCH = 0, 100
-GREEDY = CDOptions(learning_rate=0.05, weight_decay=0.0002)
+GREEDY = CDOptions(learning_rate=0.05, momentum=0.9, weight_decay=0.0002)
 GREEDY_UPDATES = 12_000            # a layer: 20 passes over the data
-UPDOWN = UpDownOptions(learning_rate=0.05, top_learning_rate=0.05, n_gibbs_steps=1, final_gibbs_steps=3, weight_decay=0.0001)
+UPDOWN = UpDownOptions(learning_rate=0.1, top_learning_rate=0.2, n_gibbs_steps=1, final_gibbs_steps=3, weight_decay=0.0001)
 UPDOWN_UPDATES = 60_000            # 100 passes
 FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
 SHIPPED = Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints"

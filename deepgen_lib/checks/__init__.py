@@ -9,7 +9,7 @@ import pkgutil
 from .aid import hint, start_over
 from .engine import Exercise, Misconception, Part, find, register, registered
 
-_MACHINERY = ("aid", "compare", "engine", "examine")
+_MACHINERY = ("aid", "compare", "engine", "examine", "part")
 
 __all__ = ["Exercise", "Misconception", "Part", "chapters", "find", "hint", "register", "registered", "start_over"]
 

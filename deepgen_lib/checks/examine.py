@@ -9,15 +9,13 @@ import copy
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .compare import Difference, NotPlain, Plain, agree, difference, distance, plain, show
-
-if TYPE_CHECKING:
-    from .engine import Part
+from .part import Part
 
 _SLIPS = {  # message: what the wrong answer is, as a function of the right one
     "your answer is minus the right one: check the sign": lambda right: -right,

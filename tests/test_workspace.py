@@ -52,6 +52,16 @@ def test_lab_copies_the_course_and_nothing_hidden(course):
     assert visible == ["exercises/01_toy/01_toy.ipynb", NAME]
 
 
+def test_copies_come_without_outputs_and_count_as_unchanged(tmp_path):
+    """The reader predicts before the cell reveals; what the built notebook printed stays in the course."""
+    run_it(write(tmp_path / NAME, "version = 1"))
+    built = (tmp_path / NAME).read_text()
+    assert "ran" in built and workspace.bring(tmp_path, renew=False) == []
+    copy = json.loads((tmp_path / "work" / NAME).read_text())
+    assert [(c["outputs"], c["execution_count"]) for c in copy["cells"]] == [([], None)] * 2 and (tmp_path / NAME).read_text() == built
+    assert workspace.compare(tmp_path / NAME, tmp_path / "work" / NAME, [workspace.fingerprint(tmp_path / NAME)]) == "nothing"
+
+
 def test_what_is_not_changed_is_replaced_but_only_by_update(course):
     write(course / NAME, "version = 2")
     assert "1 of your notebooks have a new version" in workspace.bring(course, renew=False)[0]

@@ -3,7 +3,8 @@
 A notebook counts as changed when its cells' sources differ from every version that was handed out; outputs, execution counts, metadata
 and empty cells do not count, so opening or running a notebook does not change it. What is not changed is replaced, and if it had been
 run, the run is kept in `work/replaced/`. What is changed is never touched: the new version is put beside it as NAME.new.ipynb. What is
-missing is brought back. Standard library only.
+missing is brought back. Copies come without outputs: the reader predicts, then runs; the built ones with theirs stay in the course.
+Standard library only.
 """
 from __future__ import annotations
 
@@ -124,9 +125,24 @@ def free_name(path: Path) -> Path:
 def _write(source: Path, place: Path, entry: dict) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.draft")
-    shutil.copyfile(source, draft)
+    draft.write_bytes(without_outputs(source))
     draft.replace(place)
     entry.update(versions=[*entry["versions"], fingerprint(source)], bytes=_hash(place))
+
+
+def without_outputs(path: Path) -> bytes:
+    """A notebook's content with no outputs and no execution counts; any other file as it is."""
+    content = path.read_bytes()
+    try:
+        notebook = json.loads(content) if path.suffix == ".ipynb" else {}
+        code = [cell for cell in notebook.get("cells", []) if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content  # not a notebook after all
+    if not any(cell.get("outputs") or cell.get("execution_count") for cell in code):
+        return content
+    for cell in code:
+        cell.update(outputs=[], execution_count=None)
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _hash(path: Path) -> str:

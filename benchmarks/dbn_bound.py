@@ -16,7 +16,7 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 
 import deepgen_lib
-from deepgen_lib import AggregatedPosterior, CDOptions, DBN, RBM, RBMTrainer, ais_log_partition, base_rate, fit, gibbs_chain, load_mnist, load_model, save_model, tied_rbm
+from deepgen_lib import AggregatedPosterior, CDOptions, DBN, RBM, RBMTrainer, ais_log_partition, base_rate, fit, gibbs_chain, load_mnist, load_model, next_rbm, save_model, tied_rbm
 from deepgen_lib.partition import salakhutdinov_murray_schedule
 from deepgen_lib.streams import sample_upwards
 from harness import machine, publish
@@ -29,8 +29,7 @@ SHIPPED = Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints"
 
 def second_layer(lower: RBM, train: torch.Tensor, mean: torch.Tensor, rng: torch.Generator) -> RBM:
     """Tied start, chains started in the model's own equilibrium as far as 200 sweeps from data reach it, then PCD."""
-    rbm = tied_rbm(lower, n_hidden=N_HIDDEN).requires_grad_(False)
-    rbm.W[:, lower.n_visible:] += 0.001 * torch.randn(rbm.n_visible, N_HIDDEN - lower.n_visible, generator=rng)
+    rbm = next_rbm(lower, N_HIDDEN, rng=rng).requires_grad_(False)
     trainer = RBMTrainer(rbm, OPTIONS, data_mean=mean, rng=rng)
     start = gibbs_chain(rbm, sample_upwards([lower], train[:OPTIONS.n_chains], rng), n_steps=200, rng=rng)
     trainer.chains = sample_upwards([rbm], start, rng)

@@ -10,6 +10,8 @@ import torch
 from .rbm import RBM, require_independent_units
 from .validate import require_count, require_rng
 
+EXTRA_STD = 0.001  # log p(x) moves by less than 1e-5 nats a unit
+
 
 def tied_rbm(rbm: RBM, *, n_hidden: int | None = None) -> RBM:
     """The RBM over the hidden units of `rbm` with p'(h) = p(h); n_hidden at least rbm.n_visible, which is the default."""
@@ -28,11 +30,17 @@ def tied_rbm(rbm: RBM, *, n_hidden: int | None = None) -> RBM:
 
 
 def next_rbm(rbm: RBM, n_hidden: int, *, rng: torch.Generator) -> RBM:
-    """The RBM that training of the next layer starts from: tied where n_hidden is at least rbm.n_visible, else small random weights and b' = c."""
+    """The RBM that training of the next layer starts from: tied where n_hidden is at least rbm.n_visible, else small random weights and b' = c.
+
+    Extra units get weights N(0, 0.001²) instead of zeros: with zeros they stay alike for ever, and a centred gradient never moves them.
+    """
     require_count("next_rbm", "n_hidden", n_hidden)
     require_rng("next_rbm", rng)
     if n_hidden >= rbm.n_visible:
-        return tied_rbm(rbm, n_hidden=n_hidden)
+        tied = tied_rbm(rbm, n_hidden=n_hidden)
+        with torch.no_grad():
+            tied.W[:, rbm.n_visible:] = EXTRA_STD * torch.randn(rbm.n_hidden, n_hidden - rbm.n_visible, generator=rng).to(rbm.W)
+        return tied
     free = RBM(rbm.n_hidden, n_hidden, rng=rng).to(rbm.W)
     with torch.no_grad():
         free.b.copy_(rbm.c)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepgen_lib import BernoulliMixture, plots, random_rbm
+from deepgen_lib import DBN, BernoulliMixture, plots, random_rbm
 from deepgen_lib.plots import explorable, explorables
 from deepgen_lib.widgets import explore, sweep
 from tools.sources import ROOT
@@ -37,7 +37,15 @@ def bracket():
     return plots.log_z.bracket(rbm, base_means=means, starts={"all off": starts, "all on": 1 - starts}, rng=generator())
 
 
-MADE = {"gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket}  # widgets that a function makes of a model, here of a toy
+def untying():
+    rng, x = generator(), torch.eye(3, dtype=torch.float64)
+    low, middle = random_rbm(3, 2, rng=rng), random_rbm(2, 3, rng=rng)
+    two = [DBN([low, random_rbm(2, 3, scale=s, rng=rng)]).requires_grad_(False) for s in (0.5, 1.0, 2.0)]
+    three = [DBN([low, middle, random_rbm(3, 2, scale=s, rng=rng)]).requires_grad_(False) for s in (0.5, 1.0, 2.0)]
+    return plots.tied.untying({"second": (two, x, -2.0), "third": (three, x, -2.5)}, steps=[0, 5, 20])
+
+
+MADE = {"gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

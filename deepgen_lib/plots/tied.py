@@ -15,20 +15,30 @@ from ..dbn import DBN
 from ..dbn_enumeration import aggregated_posterior, wake_kl
 from ..enumeration import all_states, joint_log_prob, visible_log_prob
 from ..rbm import RBM
-from .basic import draw_bars, draw_heatmap, draw_lines, draw_scatter
+from .basic import draw_bars, draw_heatmap, draw_scatter
 from .controls import explorable
 from .inputs import array, named_series
 from .picture import Picture
 from .style import colour, drawing
 
+LEVELS = "⁰¹²³⁴"
 MAX_BITS = 4  # 16 rows or columns of a table are the most that can be read
+
+
+def priors(distributions: Mapping[str, Tensor], *, level: int = 1, says: str = "") -> Picture:
+    """Distributions over the states of one hidden layer, side by side.  {name: (2**n,)}, n up to 4."""
+    found = named_series("priors", distributions)
+    with drawing(width=9.6, height=3.3) as (figure, axis):
+        draw_bars(axis, _bits("priors", (len(next(iter(found.values()))) - 1).bit_length()), found)
+        axis.set(xlabel=f"h{LEVELS[level]}", ylabel="probability")
+    return Picture(figure, says=says)
 
 
 def marginal(top: RBM, *, says: str = "") -> Picture:
     """The top RBM's p(h1, h2) as a table, one row per h1, and beside it the row sums p(h1).  V and H up to 4."""
     p = joint_log_prob(top).detach().exp()
     rows, columns = _bits("marginal", top.n_visible), _bits("marginal", top.n_hidden)
-    with drawing(columns=2, width=min(11.0, 3.4 + 0.46 * len(columns)), height=1.1 + 0.31 * len(rows), width_ratios=(2.6, 1)) as (figure, axes):
+    with drawing(columns=2, width=min(11.0, 6.6 + 0.3 * len(columns)), height=1.1 + 0.31 * len(rows), width_ratios=(1.6, 1)) as (figure, axes):
         _draw_table(axes[0], p, rows, columns, title="p(h¹, h²)")
         axes[1].barh(np.arange(len(rows)), p.sum(1), 0.7, color=colour("prior"), label="p(h¹)")
         axes[1].set(ylim=axes[0].get_ylim(), yticks=[], title="p(h¹), each row added up", xlabel="probability")
@@ -56,8 +66,9 @@ def terms(climbs: Mapping[str, Tensor], steps: Sequence[float], *, says: str = "
         for axis, (name, values) in zip(np.atleast_1d(axes), climbs.items()):
             moved = array("terms", values, ndim=2, name=name)
             moved = moved - moved[0]
-            draw_lines(axis, steps, {"prior": moved[:, 1], "reconstruction": moved[:, 0], "entropy": moved[:, 2]})
-            axis.get_legend().remove()
+            for column, name_of_term, width in ((0, "reconstruction", 6.0), (2, "entropy", 2.2), (1, "prior", 2.2)):  # the first two coincide
+                axis.plot(steps, moved[:, column], color=colour(name_of_term), linewidth=width, alpha=0.6 if width > 3 else 1, label=name_of_term,
+                          linestyle="-" if column != 1 else (0, (5, 1.5)))
             axis.set(xlabel="steps of the second layer", title=name)
         np.atleast_1d(axes)[0].set_ylabel("change since the start (nats)")
         axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
@@ -65,30 +76,29 @@ def terms(climbs: Mapping[str, Tensor], steps: Sequence[float], *, says: str = "
 
 
 def against(exact: Tensor, found: Mapping[str, Tensor], *, says: str = "") -> Picture:
-    """log p(x) of the RBM across, of each DBN upwards, one point per x: only an equal model lies on the diagonal.  (2**V,) each."""
+    """For each x, log p(x) of the RBM across and how far each DBN's lies from it upwards: only an equal model lies on zero.  (2**V,) each."""
     exact = array("against", exact, ndim=1, name="exact")
     series = named_series("against", found)
-    with drawing(width=7.4, height=4.4) as (figure, axis):
-        ends = [min(exact.min(), *(y.min() for y in series.values())), exact.max()]
-        axis.plot(ends, ends, color=colour("exact"), linestyle="--", linewidth=1.2, label="_equal")
-        draw_scatter(axis, {name: np.stack([exact, y], 1) for name, y in series.items()}, size=16)
-        axis.set(xlabel="log p(x) of the RBM (nats)", ylabel="log p(x) of the DBN (nats)")
+    with drawing(width=8.4, height=3.6) as (figure, axis):
+        axis.axhline(0, color=colour("exact"), linestyle="--", linewidth=1.2, label="_equal")
+        draw_scatter(axis, {name: np.stack([exact, y - exact], 1) for name, y in series.items()}, size=26)
+        axis.set(xlabel="log p(x) of the RBM (nats)", ylabel="DBN minus RBM (nats)")
     return Picture(figure, says=says)
 
 
 def starts(dbns: Mapping[str, DBN], x: Tensor, *, title: str = "", says: str = "") -> Picture:
     """For each network the bound as a bar and, on top of it up to log p(x), the gap; means over the rows of x.  {name: network}."""
     likelihood, bound, _ = (array("starts", torch.stack(column), ndim=1) for column in zip(*(_measure(dbn, x) for dbn in dbns.values())))
-    floor = bound.min() - 0.25 * (likelihood.max() - bound.min())
+    floor = bound.min() - 0.6 * (likelihood.max() - bound.min())
     places = np.arange(len(dbns))
     with drawing(width=max(6.8, 1.6 * len(dbns) + 2.2), height=3.6) as (figure, axis):
         axis.bar(places, bound - floor, 0.6, bottom=floor, color=colour("bound"), edgecolor="white", label="bound")
         axis.bar(places, likelihood - bound, 0.6, bottom=bound, color=colour("gap"), hatch="//", edgecolor="white", label="gap, up to log p(x)")
         for place, level, low in zip(places, likelihood, bound):
-            axis.text(place, level, f"log p {_minus(level)}\ngap {max(level - low, 0.0):.3f}", ha="center", va="bottom", fontsize=10, gid="cell")
+            axis.text(place, floor + 0.04 * (level - floor), f"log p\n{_minus(level)}\ngap {max(level - low, 0.0):.3f}", ha="center", va="bottom", fontsize=10, color="white", gid="cell")
         axis.axhline(likelihood[0], color=colour("exact"), linestyle="--", linewidth=1.2, label="_log p(x) of the first")
         axis.set_xticks(places, list(dbns))
-        axis.set(ylabel="nats per picture", ylim=(floor, likelihood.max() + 0.35 * (likelihood.max() - floor)), title=title)
+        axis.set(ylabel="nats per picture", ylim=(floor, likelihood.max() + 0.08 * (likelihood.max() - floor)), title=title)
         axis.grid(axis="x", visible=False)
         axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
     return Picture(figure, says=says)
@@ -123,31 +133,30 @@ def gains(points: Mapping[str, Tensor], *, says: str = "") -> Picture:
     return Picture(figure, says=says)
 
 
-def untying(paths: Mapping[str, tuple[Sequence[DBN], Tensor]], *, steps: Sequence[int]) -> Callable[..., Picture]:
+def untying(paths: Mapping[str, tuple[Sequence[DBN], Tensor, float]], *, steps: Sequence[int]) -> Callable[..., Picture]:
     """A render(case=..., step=...): p(h) of the layer that is trained, log p(x), bound and gap while its weights leave their start.
 
-    paths: {case: (networks after steps[0], steps[1], ... steps, data x)}. Dotted: log p(x) where the training began.
+    paths: {case: (networks after steps[0], steps[1], ... steps, data x, mean log p(x) without the new layer)}; the last is drawn dotted.
     """
     stops = list(steps)
-    measured = {case: torch.stack([torch.stack(_measure(dbn, x)) for dbn in dbns]) for case, (dbns, x) in paths.items()}  # (T, 3)
+    measured = {case: torch.stack([torch.stack(_measure(dbn, x)) for dbn in dbns]) for case, (dbns, x, _) in paths.items()}  # (T, 3)
+    layers = {case: [_top_layer(dbn, x) for dbn in dbns] for case, (dbns, x, _) in paths.items()}
 
     @explorable(case=list(paths), step=stops)
     def render(*, case: str = next(iter(paths)), step: int = stops[0]) -> Picture:
-        (dbns, x), i = paths[case], stops.index(step)
-        likelihood, bound, kl = measured[case][i]
-        with drawing(columns=2, width=10.4, height=3.5, width_ratios=(1, 1.2)) as (figure, axes):
-            level = len(dbns[i].directed)
-            p, q = visible_log_prob(dbns[i].top).detach().exp(), aggregated_posterior(dbns[i], x, level=level).detach()
-            draw_bars(axes[0], _bits("untying", dbns[i].top.n_visible), {"prior": p, "q averaged over data": q})
-            axes[0].legend(loc="upper center", ncols=2, fontsize=9.5)
+        i, (likelihood, bound, _) = stops.index(step), measured[case].unbind(1)
+        with drawing(columns=2, width=9.2, height=3.2, width_ratios=(1, 1.25)) as (figure, axes):
+            name, p, q = layers[case][i]
+            draw_bars(axes[0], _bits("untying", (len(p) - 1).bit_length()), {"prior": p, "q averaged over data": q})
+            axes[0].legend(loc="upper left", fontsize=9)
             axes[0].tick_params(axis="x", labelrotation=90 if len(p) > 8 else 0)
-            axes[0].set(ylim=(0, 1.25 * max(float(p.max()), float(q.max()), 0.4)), title=f"p(h{'¹²³'[level - 1]}) after {step} steps")
-            _draw_curves(axes[1], np.arange(len(stops)), measured[case][:, 0], measured[case][:, 1])
-            axes[1].axhline(float(measured[case][0, 0]), color=colour("other"), linestyle=":", linewidth=1.4, label="log p(x) at the start")
+            axes[0].set(ylim=(0, 1.3 * max(float(p.max()), float(q.max()), 0.4)), title=f"p({name}) after {step} steps")
+            _draw_curves(axes[1], np.arange(len(stops)), likelihood, bound)
+            axes[1].axhline(float(paths[case][2]), color=colour("other"), linestyle=":", linewidth=1.6, label="log p(x) without this layer")
             axes[1].axvline(i, color=colour("other"), linewidth=1, label="_step")
-            axes[1].legend(loc="best", fontsize=9.5)
+            axes[1].legend(loc="center right", fontsize=9)
             axes[1].set_xticks(range(len(stops)), [str(stop) for stop in stops], fontsize=9)
-            axes[1].set(xlabel="steps", ylabel="nats", title=f"log p {_minus(likelihood)}, bound {_minus(bound)}, gap {abs(float(kl)):.3f}")
+            axes[1].set(xlabel="steps", ylabel="nats", title=f"log p {_minus(likelihood[i])}, bound {_minus(bound[i])}, gap {abs(float(likelihood[i] - bound[i])):.3f}")
         return Picture(figure, says="What moves while the layers come untied: the prior, log p(x), the bound and the gap between them.")
 
     return render
@@ -157,6 +166,13 @@ def _measure(dbn: DBN, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean over the rows of x of log p(x), bound and KL(q ‖ p(h | x))."""
     with torch.no_grad():
         return dbn.log_likelihood(x).mean(), dbn.bound(x).total.mean(), wake_kl(dbn, x).mean()
+
+
+def _top_layer(dbn: DBN, x: Tensor) -> tuple[str, Tensor, Tensor]:
+    """Name of the top RBM's visible layer, its p, and the aggregated posterior that it is trained on."""
+    level = len(dbn.directed)
+    with torch.no_grad():
+        return f"h{LEVELS[level]}", visible_log_prob(dbn.top).exp(), aggregated_posterior(dbn, x, level=level)
 
 
 def _draw_curves(axis: Axes, steps: np.ndarray, likelihood: Tensor, bound: Tensor) -> None:

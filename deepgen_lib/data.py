@@ -14,7 +14,6 @@ Every file is checked by its SHA-256 when it is first read.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .shipped import shipped_bytes
 from .toy_data import PrototypeToy, ToyMixture, bars_and_stripes, parity, toy_mixture, toy_prototypes
 from .validate import require_choice
 
@@ -118,14 +118,4 @@ def _packed(path: Path) -> dict[str, np.ndarray]:
 def _checked(path: Path) -> bytes:
     """The bytes of an embedded file, once they are seen to be the right ones."""
     name = path.relative_to(EMBEDDED).as_posix()
-    n_bytes, digest = _FILES[name]
-    repair = ("repair: `git checkout -- deepgen_lib/embedded` in a clone, then `python3 tools/course.py setup`; "
-              "where the package was installed from elsewhere, install it again")
-    if not path.is_file():
-        raise FileNotFoundError(f"load_mnist: there is no file deepgen_lib/embedded/{name}, expected {n_bytes} bytes that ship with the package; {repair}")
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise ValueError(f"load_mnist: deepgen_lib/embedded/{name} is damaged: got {len(content)} bytes with SHA-256 {found[:16]}..., "
-                         f"expected {n_bytes} bytes with SHA-256 {digest[:16]}...; {repair}")
-    return content
+    return shipped_bytes("load_mnist", EMBEDDED, name, _FILES[name])

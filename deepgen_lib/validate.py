@@ -79,6 +79,19 @@ def require_states(where: str, name: str, x: Tensor, columns: int | None = None,
     require_binary(where, name, x)
 
 
+def require_images(where: str, name: str, x: Tensor, channels: int | None = None, *, dtype: torch.dtype | None = None, binary: bool = False) -> None:
+    """x is a non-empty stack of pictures or maps (B, C, H, W) of finite numbers, with the given number of channels and dtype if they are given; binary: of 0 and 1."""
+    require_tensor(where, name, x)
+    want = f"(B, {'C' if channels is None else channels}, H, W)"
+    if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
+        cure = {2: f"fold rows of pixels into pictures: {name}.view(-1, 1, height, width)", 3: f"add the axis that is missing: {name}[:, None] for grey pictures, {name}[None] for one of them"}
+        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}, expected {want}; {cure.get(x.ndim, 'one channel per kind of unit below: does it belong to another layer?')}")
+    if x.numel() == 0:
+        raise ValueError(f"{where}: {name} is empty, shape {tuple(x.shape)}; expected {want} with every axis at least 1; look where the rows were lost")
+    _require_dtype(where, name, x, dtype)
+    require_binary(where, name, x) if binary else require_finite(where, name, x)
+
+
 def require_count(where: str, name: str, value: int, *, minimum: int = 1, maximum: int | None = None) -> None:
     """value is a whole number in [minimum, maximum]; True and 3.0 are not."""
     top = "" if maximum is None else f" and at most {maximum}"

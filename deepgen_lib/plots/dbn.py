@@ -69,6 +69,17 @@ def tables(found: Mapping[str, Tensor], *, rows: str, columns: str, says: str = 
     return Picture(figure, says=says)
 
 
+def states(distributions: Mapping[str, Tensor], *, layer: str, says: str = "") -> Picture:
+    """Bars over all states of a layer.  distributions: {name: (2**n,)}; layer: its name."""
+    found = {name: array("states", p, ndim=1, name=name) for name, p in distributions.items()}
+    bits = _bits("states", len(next(iter(found.values()))))
+    with drawing(width=9.2, height=3.4) as (figure, axis):
+        draw_bars(axis, bits, found)
+        axis.tick_params(axis="x", labelrotation=90, length=0)
+        axis.set(xlabel=f"state of {layer}", ylabel="probability")
+    return Picture(figure, says=says)
+
+
 def units(points: Mapping[str, tuple[Tensor, Tensor]], curves: Mapping[str, Callable[[Tensor], Tensor]], *, xlabel: str, says: str = "") -> Picture:
     """Units as points (input, probability to be on) with curves through the same inputs.  points: {name: ((N,), (N,))}; curves: {name: function of (M,)}."""
     found = {name: [array("units", value.flatten(), ndim=1, name=name) for value in pair] for name, pair in points.items()}

@@ -49,7 +49,7 @@ plots.dbn.anatomy(net.n_units,
 
 # %% tags=["label-predict-sum"]
 predict("4.a", "Turn one arrow: Q(h2 | h1) for P(h1 | h2). The product over all states sums to",
-        ["1: a conditional probability either way", "something else", "1 if the weights are small"])
+        ["1: a conditional either way", "something else", "1 if the weights are small"])
 
 # %% tags=["label-factors"]
 def coins(on, states):
@@ -69,7 +69,7 @@ claim("D1", (p.sum() - 1).abs(), below=1e-12, says="sum of 16,384 probabilities 
 claim("D1", worst(p, dbn_joint_log_prob(net).exp()), below=1e-12, says="table - library's")
 
 # %% tags=["label-d1-planted", "planted-D1"]
-q_h2 = coins(net.recognition_logits(2, h1).sigmoid(), h2)      # Q(h2 | h1)  (16, 8): the arrow turned
+q_h2 = coins(net.recognition_logits(2, h1).sigmoid(), h2)      # Q(h2 | h1)  (16, 8)
 turned = torch.einsum("ax,ab,bc->xabc", p_x, q_h2, p_top).sum()
 planted_error("D1", (turned - 1).abs(), below=1e-12, says="one arrow turned")
 scores = h2 @ net.top.W @ h3.T + (h2 @ net.top.b)[:, None] + h3 @ net.top.c
@@ -78,7 +78,7 @@ planted_error("D1", (no_z - 1).abs(), below=1e-12, says="the Z of the top RBM fo
 reveal("4.a", 1, f"It sums to {turned:.3f}: a factor must condition on what was drawn before it.")
 
 # %% tags=["label-d1-picture", "picture-D1"]
-plots.dbn.factors(net, says="Three tables: the first sums to one as a whole, the others by columns.")
+plots.dbn.factors(net, says="Three tables: one sums to 1 as a whole, the others by columns.")
 
 # %% [markdown]
 # **What to notice.** Only one constant must be known, the $Z$ of the *top* RBM. The lower layers bring their own normalisers, one per unit. That is what the arrows
@@ -103,7 +103,7 @@ def undirected(dbn):
 dbm = undirected(net)
 
 # %% tags=["label-d2", "claim-D2", "planted-D2"]
-claim("D2", worst(p.sum((0, 1)), p_top), below=1e-12, says="p(h2, h3): table summed against the RBM")
+claim("D2", worst(p.sum((0, 1)), p_top), below=1e-12, says="p(h2, h3): table against RBM")
 planted_error("D2", worst(dbm.sum((0, 1)), p_top), below=1e-12, says="all layers undirected")
 apart = (dbm.sum((1, 2, 3)) - p.sum((1, 2, 3))).abs().sum() / 2
 print(f"p(x) of the two models: total variation {apart:.3f}")
@@ -131,9 +131,9 @@ sigma = torch.sigmoid
 b0, b1 = net.directed[0].b, net.directed[1].b
 W1, W2 = net.directed[0].W, net.directed[1].W                  # (5, 4) and (4, 3): (lower, upper)
 given_all = p / p.sum(0)                                       # p(x | h1, h2, h3)
-x_on = torch.einsum("xi,xabc->abci", x, given_all)             # chance of x_i = 1 given all the rest
+x_on = torch.einsum("xi,xabc->abci", x, given_all)             # chance of x_i = 1 given the rest
 pair = p.sum((0, 3))                                           # p(h1, h2)
-h1_on = (h1.T @ pair / pair.sum(0)).T                          # chance of h1_j = 1 given h2, (8, 4)
+h1_on = (h1.T @ pair / pair.sum(0)).T                          # chance of h1_j = 1 given h2
 
 # %% tags=["label-d3", "claim-D3"]
 formula = sigma(b0 + h1 @ W1.T)                                # (16, 5)
@@ -201,17 +201,17 @@ for t, rbm, lower, upper in ((1, rbms[0], x, h1), (2, rbms[1], h1, h2)):
 # %% tags=["label-d4-planted", "planted-D4"]
 c1 = net.recognition[0].c
 joint = joint_log_prob(rbms[0]).exp()
-q_x = joint / joint.sum(1, keepdim=True)                       # Q(h1 | x) from the table, (32, 16)
+q_x = joint / joint.sum(1, keepdim=True)                       # Q(h1 | x), (32, 16)
 printed = lambda a: 1 / (1 + a.exp())
 off = lambda chances: worst(q_x, coins(chances, h1))
 planted_error("D4", off(printed(x @ W1)), below=1e-12, says="the formula as printed")
 planted_error("D4", off(printed(c1 + x @ W1)), below=1e-12, says="a bias, but still no minus")
-planted_error("D4", off(sigma(b1 + x @ W1)), below=1e-12, says="the upper RBM's b1 in place of c1")
-claim("D4", worst(printed(x @ W1), 1 - sigma(x @ W1)), below=1e-12, says="as printed, against 1 - p")
+planted_error("D4", off(sigma(b1 + x @ W1)), below=1e-12, says="the bias b1 in place of c1")
+claim("D4", worst(printed(x @ W1), 1 - sigma(x @ W1)), below=1e-12, says="printed against 1 - p")
 reveal("4.b", 1, "Without the minus every unit does the opposite: 1 - p.")
 
 # %% tags=["label-d4-picture", "picture-D4"]
-q_on = q_x @ h1                                                # chance of h1_j = 1 given x, from the table
+q_on = q_x @ h1                                                # chance of h1_j = 1 given x
 curves = {"right": sigma, "as printed": printed}
 plots.dbn.units({"from the table": (c1 + x @ W1, q_on)}, curves, xlabel="input  c + Wᵀx",
                 says="The units follow the sigmoid with the minus.")
@@ -225,7 +225,7 @@ plots.dbn.units({"from the table": (c1 + x @ W1, q_on)}, curves, xlabel="input  
 
 # %% tags=["label-predict-product"]
 predict("4.c", "For each x, four coins for the units of h1, as well set as possible, are",
-        ["exactly the posterior p(h1 | x)", "close, but not exact", "exact if the coins are set by Q"])
+        ["exactly the posterior p(h1 | x)", "close, but not exact", "exact if Q sets the coins"])
 
 # %% tags=["label-posterior"]
 from deepgen_lib import kl_divergence
@@ -235,14 +235,12 @@ own_coins = coins(posterior @ h1, h1)                          # the product wit
 tangled = kl_divergence(posterior, own_coins)
 n = tangled.argmax()
 print(f"lost by coins: mean {tangled.mean():.3f} nats, largest {tangled[n]:.3f}")
-print("at x =", *x[n].int().tolist(), f"where Q loses {kl_divergence(q_x, posterior)[n]:.2f} nats")
+print("at x =", *x[n].int().tolist(), f"Q loses {kl_divergence(q_x, posterior)[n]:.2f} nats")
 
 # %% tags=["label-posterior-picture"]
-names = ["".join(map(str, state)) for state in h1.int().tolist()]
 shown = {"posterior": posterior[n], "its own coins": own_coins[n], "q": q_x[n]}
-display(plots.bars(names, shown, xlabel="state of h1", ylabel="probability",
-                   says="Causes explain one another away; coins cannot."))
-reveal("4.c", 1, "The posterior couples its units: if one cause explains x, others are needed less.")
+display(plots.dbn.states(shown, layer="h¹", says="Causes explain one another away; coins cannot."))
+reveal("4.c", 1, "The posterior couples its units: where one cause explains x, others need not.")
 
 # %% [markdown]
 # A wrong $q$ is not useless: by chapter 1 every $q$ gives a lower bound, and what it misses is a KL. For all hidden layers below the top, $q=Q(h^1\mid x)\,Q(h^2\mid h^1)$:
@@ -251,7 +249,7 @@ reveal("4.c", 1, "The posterior couples its units: if one cause explains x, othe
 from deepgen_lib import wake_kl
 
 log_p, bound = net.log_likelihood(x), net.bound(x).total
-claim("D4", worst(bound + wake_kl(net, x), log_p), below=1e-10, says="bound + KL against log p(x)")
+claim("D4", worst(bound + wake_kl(net, x), log_p), below=1e-10, says="bound + KL against log p")
 claim("D4", worst(log_p.exp(), p.sum((1, 2, 3))), below=1e-12, says="p(x), library - table")
 print(f"gap, mean over the model's own pictures: {log_p.exp() @ (log_p - bound):.2f} nats")
 
@@ -308,10 +306,10 @@ print("chi-square:", *(f"{c:.1f}" for c in chi))
 from deepgen_lib import gibbs_chain
 
 def all_layers(dbn, layers, n_steps, rng):
-    """Gibbs over all layers as if every pair were undirected; `layers` holds the states, x first."""
+    """Gibbs over all layers as if every pair were undirected.  layers: their states, x first."""
     W = [*(pair.W for pair in dbn.directed), dbn.top.W]
     b = [*(pair.b for pair in dbn.directed), dbn.top.b, dbn.top.c]
-    for t in [*range(1, len(b), 2), *range(0, len(b), 2)] * n_steps:      # odd layers, then even ones
+    for t in [*range(1, len(b), 2), *range(0, len(b), 2)] * n_steps:     # odd, then even ones
         below = layers[t - 1] @ W[t - 1] if t > 0 else 0
         above = layers[t + 1] @ W[t].T if t < len(W) else 0
         layers[t] = sample_bernoulli(b[t] + below + above, rng)
@@ -378,7 +376,7 @@ def move(rbm, rows, weights, rate=0.5):
 bars, equal = bars_and_stripes(3), torch.full((14,), 1 / 14).double()
 
 def climb(rbm, rows, weights, below=(), n_updates=300):
-    """Exact ascent; every ten updates the DBN's mean (bound, log p).  -> (n_updates / 10 + 1, 2)"""
+    """Exact ascent; mean (bound, log p) of the DBN every ten updates.  -> (T, 2)"""
     seen = []
     for update in range(n_updates + 1):
         if update % 10 == 0:
@@ -403,18 +401,21 @@ seams = (bounds[1:, 0] - bounds[:-1, -1]).abs()
 claim("D5", bounds.diff(dim=1).min(), above=0, says="smallest rise of the bound in ten updates")
 claim("D5", seams.max(), below=1e-10, says="jump of the bound when a layer is added")
 claim("D5", (log_p - bounds).min(), above=-1e-10, says="log p(x) minus the bound")
+fresh = DBN([stack[0], random_rbm(6, 9, scale=0.1, rng=g)]).bound(bars).total.mean()
+planted_error("D5", (fresh - bounds[0, -1]).abs(), below=1e-10, says="a random start")
 print("bound after each layer:", *(f"{b:.4f}" for b in bounds[:, -1]))
+print(f"log p minus bound at the end: {(log_p - bounds)[2, -1]:.3f}")
 
 # %% tags=["label-d5-picture", "picture-D5"]
 at = torch.cat([torch.arange(0, 301, 10) + 300 * layer for layer in range(3)])
-late = at >= 200                                               # before, the first RBM is far below
+late = at >= 200                                               # the first RBM begins far below
 series = {"likelihood": log_p.flatten()[late], "bound": bounds.flatten()[late]}
 plots.dbn.climb(at[late], series, layers={"layer 1": 200, "layer 2": 300, "layer 3": 600},
                 says="The bound goes on where it was and rises with every layer.")
 
 # %% [markdown]
 # **What to notice.** The first RBM ends at −3.6330; with a second layer the bound reaches −3.5152, with a third −3.5045. At every seam the curve is continuous: a layer that starts as the transpose changes nothing. For one RBM bound and
-# likelihood are the same; afterwards the likelihood runs a little ahead, and the gap between them stays small because the layers grew on one another. (Layer 1 was stopped before it had finished. A fresh start does not have to be perfect to be built on.)
+# likelihood are the same; afterwards the likelihood runs a little ahead. The gap stays small, 0.021 at the end where layers drawn at random had 2.61 nats, because these layers grew on one another. (Layer 1 was stopped before it had finished. A fresh start does not have to be perfect to be built on.)
 #
 # ### What the next layer must be fed
 # The slide says to treat the *inferred values* $Q(h^1\mid x)$ as data. Three readings: draw each unit; pass the probabilities on as if they were data; or round them to 0 and 1.
@@ -442,13 +443,13 @@ claim("D5", below["samples"], below=0.01, says="nats from the ceiling, fed with 
 planted_error("D5", below["probabilities"], below=0.01, says="probabilities for samples")
 planted_error("D5", below["rounded"], below=0.01, says="rounded values for samples")
 ends = {name: found[-1] for name, found in fed.items()}
-plots.table(ends | {"ceiling": [ceiling, ""]}, columns=["bound", "log p"], corner="fed with", digits=4)
+plots.table(ends | {"ceiling": [ceiling, ""]}, columns=["bound", "log p"], digits=4)
 
 # %% tags=["label-feed-picture"]
 lines = {name: found[:, 0] for name, found in fed.items()} | {"exact ceiling": [ceiling] * 201}
 display(plots.lines(range(0, 2001, 10), lines, xlabel="updates of layer 2", ylabel="bound (nats)",
-                    says="Only samples take the bound to its ceiling; rounding lets it fall again."))
-reveal("4.e", 0, "How often a unit is on, and which units are on together: only samples carry both.")
+                    says="Only samples take the bound to its ceiling; rounded, it falls again."))
+reveal("4.e", 0, "How often a unit is on, and which are on together: only samples carry both.")
 
 # %% [markdown]
 # **What to notice.** Samples end at −3.4609, as good as the ceiling of −3.4583. Probabilities stop at −3.4809, another optimum of another objective. Rounded, the bound turns and falls to −3.6396. And look at the last column of the table: the rounded layer has the best
@@ -501,7 +502,7 @@ plots.table({"784-16": [means[0], "", ""], "784-16-784": [means[1], gains[0], er
             columns=["bound, nats per test image", "gained", "standard error"])
 
 # %% [markdown]
-# **What to notice.** The second layer adds 1.46 nats per image, with an error bar of 0.02: the bound, now of two RBMs, has risen where log p of the one stood. The third adds nothing that its error bar could tell from nothing. That is common: the second layer already
+# **What to notice.** The second layer adds 1.46 nats per image, with an error bar of 0.02. The score of the single RBM was its exact $\log p$; so $\log p$ of the network on top of it is higher by at least that much. The third adds nothing that its error bar could tell from nothing. That is common: the second layer already
 # knows the distribution of those 16 bits well, and little is left. (In all six runs of this cell, each with another seed, the second layer added 1.4 to 2 nats and the third between −0.1 and 0.1. Rounded values or probabilities as data did about as well here: with 16 units $Q$ is nearly sure of each.)
 #
 # ### Digits
@@ -536,7 +537,7 @@ layers = [digits.descend(states, rng), states, torch.zeros(12, 784)]
 x_wrong = all_layers(digits, layers, 300, rng)
 mean_wrong = sigma(digits.generation_logits(1, layers[1]))
 plots.image_grid(torch.cat([frames[-1], mean_wrong]), row_labels=["top, then down", "all layers"],
-                 says="The same network, sampled rightly and as if it were a deep Boltzmann machine.")
+                 says="One network, sampled as what it is and as a deep Boltzmann machine.")
 
 # %% [markdown]
 # **What to notice.** Solid ink. Each unit of $h^1$ was trained to hear one neighbour, $x$ on the way up or $h^2$ on the way down. Here it hears both at once, they tell the same story, and it believes the story twice as firmly; so does the next layer, and the chain runs away. Deep Boltzmann machines are also

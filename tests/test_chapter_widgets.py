@@ -45,7 +45,19 @@ def untying():
     return plots.tied.untying({"second": (two, x, -2.0), "third": (three, x, -2.5)}, steps=[0, 5, 20])
 
 
-MADE = {"gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying}  # widgets that a function makes of a model, here of a toy
+def repair():
+    x = torch.tensor([[1.0, 0, 1, 0], [0, 1, 1, 0]], dtype=torch.float64)
+    paths = {phase: {step: DBN([random_rbm(4, 3, rng=generator()), random_rbm(3, 2, scale=0.3 + step + k, rng=generator())]) for step in (0, 3)} for k, phase in enumerate(("wake", "sleep"))}
+    return plots.up_down.repair(paths, x[0], x)
+
+
+def sampling():
+    p = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
+    counts = {"right": {0: 1000 * p.flip(0), 10: 1000 * p}, "wrong": {0: 1000 * p.flip(0), 10: 250 * torch.ones(4)}}
+    return plots.dbn.sampling(counts, p, allowed=20)
+
+
+MADE = {"dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

@@ -67,7 +67,7 @@ def terms(climbs: Mapping[str, Tensor], steps: Sequence[float], *, says: str = "
             moved = array("terms", values, ndim=2, name=name)
             moved = moved - moved[0]
             for column, name_of_term, width in ((0, "reconstruction", 6.0), (2, "entropy", 2.2), (1, "prior", 2.2)):  # the first two coincide
-                axis.plot(steps, moved[:, column], color=colour(name_of_term), linewidth=width, alpha=0.6 if width > 3 else 1, label=name_of_term,
+                axis.plot(steps, moved[:, column], color=colour(name_of_term), linewidth=width, label=name_of_term,
                           linestyle="-" if column != 1 else (0, (5, 1.5)))
             axis.set(xlabel="steps of the second layer", title=name)
         np.atleast_1d(axes)[0].set_ylabel("change since the start (nats)")
@@ -145,16 +145,18 @@ def untying(paths: Mapping[str, tuple[Sequence[DBN], Tensor, float]], *, steps: 
     @explorable(case=list(paths), step=stops)
     def render(*, case: str = next(iter(paths)), step: int = stops[0]) -> Picture:
         i, (likelihood, bound, _) = stops.index(step), measured[case].unbind(1)
-        with drawing(columns=2, width=9.2, height=3.2, width_ratios=(1, 1.25)) as (figure, axes):
+        with drawing(columns=2, width=9.4, height=3.2, width_ratios=(1, 1.25)) as (figure, axes):
             name, p, q = layers[case][i]
             draw_bars(axes[0], _bits("untying", (len(p) - 1).bit_length()), {"prior": p, "q averaged over data": q})
             axes[0].legend(loc="upper left", fontsize=9)
             axes[0].tick_params(axis="x", labelrotation=90 if len(p) > 8 else 0)
             axes[0].set(ylim=(0, 1.3 * max(float(p.max()), float(q.max()), 0.4)), title=f"p({name}) after {step} steps")
             _draw_curves(axes[1], np.arange(len(stops)), likelihood, bound)
-            axes[1].axhline(float(paths[case][2]), color=colour("other"), linestyle=":", linewidth=1.6, label="log p(x) without this layer")
+            axes[1].axhline(float(paths[case][2]), color=colour("other"), linestyle=":", linewidth=1.6, label="_log p(x) without this layer")
             axes[1].axvline(i, color=colour("other"), linewidth=1, label="_step")
-            axes[1].legend(loc="center right", fontsize=9)
+            for label, level in {" log p(x)": likelihood[-1], " bound": bound[-1]}.items():  # a legend would cost 15 ms a move
+                axes[1].text(len(stops) - 1, level, label, va="center", fontsize=10)
+            axes[1].text(len(stops) - 1, paths[case][2], "without this layer", ha="right", va="bottom", fontsize=9.5)
             axes[1].set_xticks(range(len(stops)), [str(stop) for stop in stops], fontsize=9)
             axes[1].set(xlabel="steps", ylabel="nats", title=f"log p {_minus(likelihood[i])}, bound {_minus(bound[i])}, gap {abs(float(likelihood[i] - bound[i])):.3f}")
         return Picture(figure, says="What moves while the layers come untied: the prior, log p(x), the bound and the gap between them.")

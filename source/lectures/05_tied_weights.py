@@ -263,8 +263,8 @@ plots.tied.priors({"prior of the RBM": prior, "q averaged over data": found, "tr
                   says="The second layer's p(h1) has become the aggregated posterior.")
 
 # %% [markdown]
-# **What to notice.** The divergence falls from 0.4709 to 0.0006 nats: with nine units in $h^2$ the new prior says what three independent switches could not, *exactly one*. What the RBM would lose at most by any
-# prior is now known: no prior can push the bound above reconstruction + $H(q)$ − $H(\bar q)$.
+# **What to notice.** The divergence falls from 0.4709 to 0.0006 nats: with nine units in $h^2$ the new prior says what three independent switches could not, *exactly one*. More is not
+# to be had: no prior, RBM or not, lifts the bound above reconstruction + $H(q)$ − $H(\bar q)$.
 #
 # ## 5.4 And again
 #
@@ -661,7 +661,7 @@ cases = {"second layer, tied": (trained, x, rbm_level), "second layer, random": 
 explore(plots.tied.untying(cases, steps=steps))
 
 # %% [markdown]
-# *Answers.* 1: at none; it begins on the line and T5 keeps it above. 2: hundreds of steps, mere repair; the tied layer has gained most of what there is to gain by then. 3: the bound has risen there, as it does at every step, and says that all is well.
+# *Answers.* 1: at none; it begins on the line and T5 keeps it above. 2: between 50 and 100, mere repair; by then the tied one has gained 0.39 nats. And the random one goes on losing time: nine units that are nearly alike must first become different. 3: the bound has risen there, as it does at every step, and says that all is well.
 #
 # **What is guaranteed?** One thing at every layer: the bound does not fall. One more at the second layer: $\log p(x)$ does not fall below where it was. And for no layer: that a higher bound is a better model.
 #
@@ -670,7 +670,7 @@ explore(plots.tied.untying(cases, steps=steps))
 # | slide | printed | right |
 # |:--|:--|:--|
 # | *Variational intuitions* (fourth) | "maximizing the terms that are constant: $-\sum_{h^1}q(h^1\mid x)\log p(h^1)$" | the *other* terms are constant; maximise $+\sum_{h^1}q(h^1\mid x)\log p(h^1)$ (D7) |
-# | *Improvement at initialization* (second) | the transposed weights make the bound tight | weights *and swapped biases*, and at least as many units in $h^2$ as in $x$ (T1) |
+# | *Improvement at initialization* (second) | the transposed weights make the bound tight (true, but not enough said) | transposed weights *and swapped biases*, and at least as many units in $h^2$ as in $x$ (T1) |
 #
 # ## 5.11 Summary
 #

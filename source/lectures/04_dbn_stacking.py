@@ -255,7 +255,7 @@ print(f"gap, mean over the model's own pictures: {log_p.exp() @ (log_p - bound):
 
 # %% [markdown]
 # **What to notice.** Coins lose up to 0.321 nats, and $Q$, whose coins are set by another model, 2.32 for the same picture. On average the gap is 2.61 nats. That is terrible, and no wonder: these layers were drawn at random, and RBM 1 knows nothing of the layers above it. Layers that were *trained* one on top of the other fit together much
-# better. That comes in section 4.5.
+# better. The section after the next trains some.
 #
 # ## 4.4 Sampling
 #
@@ -452,7 +452,7 @@ display(plots.lines(range(0, 2001, 10), lines, xlabel="updates of layer 2", ylab
 reveal("4.e", 0, "How often a unit is on, and which are on together: only samples carry both.")
 
 # %% [markdown]
-# **What to notice.** Samples end at −3.4609, as good as the ceiling of −3.4583. Probabilities stop at −3.4809, another optimum of another objective. Rounded, the bound turns and falls to −3.6396. And look at the last column of the table: the rounded layer has the best
+# **What to notice.** Samples end at −3.4609, as good as the ceiling of −3.4583. Probabilities end at −3.4809, and ten times as many updates would not close the gap: theirs is another objective, with another optimum. Rounded, the bound turns and falls to −3.6397. And look at the last column of the table: the rounded layer has the best
 # *likelihood* of the three, −3.3624. The bound is what greedy training climbs, not the likelihood; most of the time they go together, and here they do not. Chapter 5 says what is guaranteed.
 #
 # ## 4.6 The real thing

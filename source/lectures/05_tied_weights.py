@@ -69,12 +69,10 @@ plots.tied.priors({"prior of the RBM": prior, "q averaged over data": found},
 
 # %% tags=["label-d6", "claim-D6"]
 from deepgen_lib import dbn_joint_log_prob, joint_log_prob
-
 def net(seed, *sizes, scale=1.0):
     """A DBN of random RBMs; sizes from x to the top."""
     rng = torch.Generator().manual_seed(seed)
-    pairs = zip(sizes, sizes[1:])
-    return DBN([random_rbm(n, m, scale=scale, rng=rng) for n, m in pairs]).requires_grad_(False)
+    return DBN([random_rbm(*pair, scale=scale, rng=rng) for pair in zip(sizes, sizes[1:])]).requires_grad_(False)
 
 worst = lambda a, b: (a - b).abs().max()
 small = net(0, 4, 3, 2)
@@ -167,7 +165,6 @@ def slope(top, target):
     h, excess = all_states(top.n_visible), target - visible_log_prob(top).exp()   # data minus model
     h2_on = torch.sigmoid(top.hidden_logits(h))                                   # E[h2 | h1]
     return (excess[:, None] * h).T @ h2_on, excess @ h, excess @ h2_on
-
 def climb(top, target, n_steps, rate=0.3):
     """A copy of the top RBM after n_steps of exact ascent on E_target[log p(h)]."""
     top = copy.deepcopy(top).requires_grad_(False)
@@ -216,7 +213,6 @@ plots.tied.terms(moved, few, says="Two terms stand still; the prior moves, and t
 def by_autograd(m, value):
     m = copy.deepcopy(m).requires_grad_(True)
     return slope_of(value(m), m)
-
 flat = lambda g: torch.cat([part.flatten() for part in g])
 q_bar = lambda m: aggregated_posterior(m, pictures).detach()
 derivation("D8", {
@@ -237,7 +233,6 @@ rng, true = torch.Generator().manual_seed(0), flat(slope(start.top, found))
 samples = start.recognise(x.repeat(100_000, 1), rng)[0]              # 300,000 draws of h1
 off = lambda h1: worst(flat(exact_gradient(start.top, h1)), true)
 claim("D8", off(samples), below=0.005, says="slope from 300,000 samples")
-
 grey, top, h1 = start.features(x, 1), start.top, all_states(3)       # grey: (3, 3) probabilities
 data_phase = grey.T @ torch.sigmoid(top.hidden_logits(grey)) / 3
 model_phase = (prior[:, None] * h1).T @ torch.sigmoid(top.hidden_logits(h1))
@@ -333,7 +328,6 @@ predict("5.c", "The RBM has parameters W, b (visible), c (hidden). Which second 
 def tiny(seed, n_visible=4, n_hidden=3, scale=1.5):
     rng = torch.Generator().manual_seed(seed)
     return random_rbm(n_visible, n_hidden, scale=scale, rng=rng).requires_grad_(False)
-
 decoder = lambda m: log_generation(DBN.from_rbm(m), 1)           # log p(x | h), (2**V, 2**H)
 mix = lambda m, log_p_h: (decoder(m) + log_p_h).logsumexp(1)     # log of Σ_h p(x | h) p(h)
 derivation("T1", {
@@ -422,19 +416,16 @@ def walk(model, h, seed, first, second):
         visited.append(torch.cat([other, h], 1))
     return torch.stack(visited)
 
+# %% tags=["label-t2-claims", "claim-T2"]
 rbm_walk = lambda h, seed: walk(rbm, h, seed, sample_v_from_h, sample_h_from_v)       # h hidden
 dbn_walk = lambda top, h, seed: walk(top, h, seed, sample_h_from_v, sample_v_from_h)  # h1 visible
-
-# %% tags=["label-t2-claims", "claim-T2"]
-h0 = torch.bernoulli(torch.full((500, 3), 0.5), generator=G(0))            # 500 chains
+h0 = torch.bernoulli(torch.full((500, 3), 0.5), generator=G(0))                      # 500 chains
 one, other = rbm_walk(h0, seed=1), dbn_walk(tied, h0, seed=1)
 claim("T2", (one != other).sum(), below=1, says=f"bits that differ, of {one.numel():,}")
-
 def rbm_sample(n_sweeps, rng, h):
     for _ in range(n_sweeps):
         h = sample_h_from_v(rbm, sample_v_from_h(rbm, h, rng), rng)
     return sample_v_from_h(rbm, h, rng)
-
 unlike = rbm_sample(50, G(2), h0) != start.sample(500, n_gibbs_steps=50, start=h0, rng=G(2))
 claim("T2", unlike.sum(), below=1, says="pixels that differ in the samples after 50 sweeps")
 
@@ -663,7 +654,7 @@ explore(plots.tied.untying(cases, steps=steps))
 # %% [markdown]
 # *Answers.* 1: at none; it begins on the line and T5 keeps it above. 2: between 50 and 100, mere repair; by then the tied one has gained 0.39 nats. And the random one goes on losing time: nine units that are nearly alike must first become different. 3: the bound has risen there, as it does at every step, and says that all is well.
 #
-# **What is guaranteed?** One thing at every layer: the bound does not fall. One more at the second layer: $\log p(x)$ does not fall below where it was. And for no layer: that a higher bound is a better model.
+# **What is guaranteed?** Where training does not lower its term, one thing at every layer: the bound does not fall. One more at the second layer: $\log p(x)$ does not fall below where it was. And for no layer: that a higher bound is a better model.
 #
 # ## 5.10 Errata of these slides
 #

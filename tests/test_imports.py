@@ -14,13 +14,13 @@ import deepgen_lib
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
     {"kernels", "validate", "shipped"},
-    {"likelihood", "variational", "whitening", "max_pool"},
+    {"likelihood", "variational", "whitening", "max_pool", "selectivity"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},
     {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
-    {"streams", "stacking", "updown", "features", "probe", "mlp"},
+    {"averaging", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"widgets", "checks"},
 ]

@@ -21,7 +21,7 @@ from .tied import next_rbm, tied_rbm
 from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
 
 _LAZY = {  # name -> the module that holds it; these need more than torch and numpy
-    "fit": "fitting", "load_model": "fitting", "save_model": "fitting", "load_mnist": "data",
+    "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data",
     "AveragedParameters": "averaging", "AggregatedPosterior": "streams", "SampledPixels": "streams", "greedy_dbn": "stacking",
     "UpDownOptions": "updown", "UpDownTrainer": "updown", "wake_gradients": "updown", "sleep_gradients": "updown",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",

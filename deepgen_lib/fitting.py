@@ -87,6 +87,11 @@ def load_model(path: str | os.PathLike, model: nn.Module) -> nn.Module:
     return model
 
 
+def load_notes(path: str | os.PathLike) -> dict[str, str]:
+    """What save_model noted beside the parameters: how they were made, what was measured."""
+    return _read(Path(path))[1]
+
+
 def _save(path: Path, trainer: Trainer, rng: torch.Generator, done: int, run: dict[str, str], order: Tensor) -> None:
     tensors = {f"model.{k}": v.detach() for k, v in trainer.model.state_dict().items()}
     tensors |= {f"trainer.{k}": v for k, v in trainer.state().items()}

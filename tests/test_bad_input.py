@@ -204,7 +204,7 @@ EXCUSED = {
     "salakhutdinov_murray_schedule": "takes no argument",
     "gibbs_half_step_reference": "a definition, for tests", "sum_softplus_reference": "a definition, for tests",
     "half_step": "says that it leaves checks out, for inner loops", "probabilities": "the same", "draw": "the same", "continue_chain": "the same", "apply_phases": "the same", "compare": "the same",
-    "gradient": "takes what cd_phases returned", "load_model": "tests/test_fitting.py damages its files", "save_model": "tests/test_fitting.py",
+    "gradient": "takes what cd_phases returned", "load_model": "tests/test_fitting.py damages its files", "save_model": "tests/test_fitting.py", "load_notes": "tests/test_fitting.py",
 }
 
 

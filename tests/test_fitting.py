@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from deepgen_lib import RBM, CDOptions, RBMTrainer, all_states, base_rate, fit, fitting, load_model, save_model
+from deepgen_lib import RBM, CDOptions, RBMTrainer, all_states, base_rate, fit, fitting, load_model, load_notes, save_model
 
 DATA = all_states(5).float().repeat(3, 1)[:70]
 
@@ -146,12 +146,14 @@ def test_a_write_that_dies_leaves_the_old_checkpoint_whole(checkpoint, monkeypat
 def test_a_model_saved_is_loaded_bit_for_bit_and_other_sizes_are_refused(tmp_path, rng):
     rbm = RBM(5, 3, weight_std=1.0, rng=rng)
     save_model(tmp_path / "rbm.safetensors", rbm, notes={"made by": "a test"})
+    assert load_notes(tmp_path / "rbm.safetensors") == {"made by": "a test"}
     loaded = load_model(tmp_path / "rbm.safetensors", RBM(5, 3))
     assert all(torch.equal(a, b) for a, b in zip(rbm.parameters(), loaded.parameters()))
     with pytest.raises(ValueError, match=r"W.*\(5, 3\).*expected.*\(3, 5\)"):
         load_model(tmp_path / "rbm.safetensors", RBM(3, 5))
-    with pytest.raises(ValueError, match="does not exist"):
-        load_model(tmp_path / "other.safetensors", RBM(5, 3))
+    for read in (lambda path: load_model(path, RBM(5, 3)), load_notes):
+        with pytest.raises(ValueError, match="does not exist"):
+            read(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("value, silent", [(None, False), ("", False), ("0", False), ("1", True)])

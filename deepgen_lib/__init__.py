@@ -5,12 +5,15 @@
 import importlib
 
 from .claims import claim, derivation, planted_error
+from .conv_dbn import ConvDBN
+from .conv_rbm import ConvRBM
 from .dbn import DBN
 from .dbn_enumeration import aggregated_posterior, dbn_joint_log_prob, dbn_posterior, recognition_distribution, sleep_kl, wake_kl
 from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, visible_log_prob
 from .kernels import gibbs_half_step, sum_softplus
 from .labelled_rbm import LabelledRBM
 from .likelihood import bernoulli_log_likelihood, bits_per_dim
+from .max_pool import probabilistic_max_pool
 from .mixture import BernoulliMixture, e_step, fit_em, m_step
 from .objectives import cd_gradient, exact_gradient, expected_cd_gradient
 from .partition import ais_log_partition, reverse_ais_log_partition
@@ -21,9 +24,10 @@ from .tied import next_rbm, tied_rbm
 from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
 
 _LAZY = {  # name -> the module that holds it; these need more than torch and numpy
-    "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data",
+    "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data", "load_caltech": "caltech", "load_colour_faces": "caltech",
     "AveragedParameters": "averaging", "AggregatedPosterior": "streams", "SampledPixels": "streams", "greedy_dbn": "stacking",
     "UpDownOptions": "updown", "UpDownTrainer": "updown", "wake_gradients": "updown", "sleep_gradients": "updown",
+    "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

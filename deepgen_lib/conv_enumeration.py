@@ -53,6 +53,8 @@ def conv_log_likelihood(rbm: ConvRBM, v: Tensor) -> Tensor:
 
 def all_pictures(n_channels: int, height: int, width: int) -> Tensor:
     """Every binary picture.  -> (2**(n_channels height width), n_channels, height, width) float64."""
+    for name, value in (("n_channels", n_channels), ("height", height), ("width", width)):
+        require_count("all_pictures", name, value)
     return all_states(n_channels * height * width).view(-1, n_channels, height, width)
 
 

@@ -48,6 +48,8 @@ class ConvRBM(nn.Module):
 
     def map_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the detection maps over a picture; raises where no filter fits or the blocks do not divide them."""
+        require_count("ConvRBM.map_size", "height", height)
+        require_count("ConvRBM.map_size", "width", width)
         w = self.W.shape[-1]
         rows, columns = height - w + 1, width - w + 1
         if min(rows, columns) < 1 or rows % self.block or columns % self.block:

@@ -27,8 +27,8 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets"}, "IPython": {"widgets", "checks"}, "triton": {"kernels"}, "tqdm": {"fitting", "data"}}
 BY_COMPUTED_NAME = {"deepgen_lib", "deepgen_lib.plots", "deepgen_lib.checks", "deepgen_lib.checks.engine"}  # load a chapter's file, or a module, on first use
-FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step"]  # design.md, those of chapters 00-03
-VERBS = ["claim", "planted_error", "derivation", "predict", "reveal", "explore", "hint", "start_over", "load_mnist", "fit", "plots", "widgets", "checks", "data"]
+FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step", "probabilistic_max_pool"]  # design.md, those of chapters 00-03 and 07
+VERBS = ["claim", "planted_error", "derivation", "predict", "reveal", "explore", "hint", "start_over", "load_mnist", "load_caltech", "fit", "plots", "widgets", "checks", "data"]
 
 
 def imports_of(file: Path, name: str, modules: set[str], *, when_loaded: bool = False) -> set[str]:

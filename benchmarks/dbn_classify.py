@@ -93,7 +93,7 @@ def main() -> None:
     published = {"greedy": "2.49 %", f"up-down {len(UPDOWN)}": "1.25 %"}
     table = [[name, f"{100 * r['test']:.2f} %", f"{100 * r['train']:.2f} %", f"{r['cpu'] / 60:.0f}" if "cpu" in r else "", f"{r['wall'] / 60:.0f}" if "cpu" in r else "", published.get(name, "")] for name, r in rows.items()]
     publish("dbn_classify", "Labelled DBN 784-500-500-2000 on MNIST: errors", ["after", "test error", "train error (10,000)", "processor minutes", "minutes", "published"], table, about=machine(), raw=rows,
-            notes=f"One seed. Greedy: CD-1, {GREEDY_UPDATES:,} updates of 100 per layer. Up-down: {' and '.join(f'{n:,} updates' for _, n in UPDOWN)}, the rates falling to zero in each stage. "
+            notes=f"One seed. Greedy: CD-1, {GREEDY_UPDATES:,} updates of 100 per layer. Up-down: {' and '.join(f'{n:,} updates' for _, n in UPDOWN)}, the rates falling to zero in each stage; the second with larger rates and no weight decay. "
                   "Published: Hinton, Osindero & Teh 2006, 30 passes a layer and 300 passes of up-down. Minutes of each stage alone, on a machine with other work.")
 
 

@@ -12,7 +12,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | say which term of the bound a new layer moves, and why that is maximum likelihood; build the tied start and prove that it changes nothing; say what is guaranteed, on what conditions, and break it |
-# | **Time** | 70 minutes to read and predict, 160 for the exercises; all cells together run in about half a minute |
+# | **Time** | 70 minutes to read and predict, 170 for the exercises; all cells together run in about 20 seconds |
 # | **In the lecture** | *Variational intuitions* (third and fourth slide of that name), *Stacking the layers*, *Improvement at initialization* (both): claims D6 to D9, T1 to T5 |
 # | **You need** | the bound and its gap ([chapter 1](01_gibbs_bound.ipynb)), free energy and Gibbs sampling ([chapter 2](02_rbm.ipynb)), what a DBN is ([chapter 4](04_dbn_stacking.ipynb)) |
 # | **Notation** | $x$, $h^1$, $h^2$, $h^3$ layers, bottom up (raised numbers count layers, they are no powers); $W_t$ joins $h^{t-1}$ below to $h^t$ above, shape (lower, upper); $P$ generates downwards, $Q$ recognises upwards; all in nats |

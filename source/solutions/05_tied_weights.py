@@ -19,7 +19,8 @@
 # %% tags=["label-setup"]
 import torch
 from torch.nn.functional import softplus
-from deepgen_lib import DBN, aggregated_posterior, all_states, checks, hint, plots, random_rbm, start_over, tied_rbm
+from deepgen_lib import checks, hint, start_over
+from deepgen_lib import DBN, aggregated_posterior, all_states, random_rbm, tied_rbm
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
@@ -238,7 +239,8 @@ checks.break_it(broken, seed=1)
 start = DBN([broken["first"], broken["second"], tied_rbm(broken["second"])])
 end = DBN([broken["first"], broken["second"], broken["third"]])
 gain = lambda f: (f(end, broken["x"]) - f(start, broken["x"])).mean().item()
-print(f"bound {gain(lambda m, x: m.bound(x).total):+.3f} nats, log p(x) {gain(lambda m, x: m.log_likelihood(x)):+.3f} nats")
+bound_gain, log_p_gain = gain(lambda m, x: m.bound(x).total), gain(lambda m, x: m.log_likelihood(x))
+print(f"bound {bound_gain:+.3f} nats, log p(x) {log_p_gain:+.3f} nats")
 
 # %% [markdown]
 # *Your three sentences:*

@@ -40,9 +40,10 @@ def sample_max_pool(logits: Tensor, block: int, rng: torch.Generator) -> PooledS
     require_rng("sample_max_pool", rng)
     with torch.no_grad():
         p = _block_softmax("sample_max_pool", logits, block)
-        drawn = torch.multinomial(p.flatten(0, -2), 1, generator=rng).view(p.shape[:-1])  # 0 is off
-        h = torch.nn.functional.one_hot(drawn, p.shape[-1])[..., 1:].to(logits.dtype)
-        return PooledStates(_from_blocks(h, block), (drawn > 0).to(logits.dtype))
+        edges = p.cumsum(-1)  # off first: a uniform number below edges[0] leaves the block off, between edges[i - 1] and edges[i] unit i is on
+        u = torch.empty_like(edges[..., :1]).uniform_(generator=rng)
+        h = ((u >= edges[..., :-1]) & (u < edges[..., 1:])).to(logits.dtype)
+        return PooledStates(_from_blocks(h, block), h.sum(-1))
 
 
 def unpool(pool: Tensor, block: int, rng: torch.Generator) -> Tensor:

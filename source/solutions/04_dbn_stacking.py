@@ -111,7 +111,10 @@ checks.not_factorial(posterior_of_h1, lost_by_coins, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-4-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def next_data(rbms, x, u):
-    """States of the last hidden layer.  rbms: list of (W, c), bottom up; u: one (B, H) per layer; x (B, V) -> (B, H of the last)."""
+    """States of the last hidden layer.  x (B, V) -> (B, H of the last).
+
+    rbms: list of (W, c), bottom up.  u: list with one (B, H) of uniform numbers per layer.
+    """
     ### BEGIN SOLUTION
     for (W, c), noise in zip(rbms, u):
         x = (noise < torch.sigmoid(c + x @ W)).double()
@@ -178,7 +181,8 @@ def chi_square(counts, p):
     return ((counts - expected) ** 2 / expected).sum()
     ### END SOLUTION
 
-# Each patient is one of: "right", "no top chain", "a deep Boltzmann machine", "probabilities going down", "the wrong bias".
+# Each patient is one of: "right", "no top chain", "a deep Boltzmann machine",
+#                         "probabilities going down", "the wrong bias"
 diagnoses = {"A": None, "B": None, "C": None, "D": None, "E": None}
 ### BEGIN SOLUTION
 for name, sampler in zip(diagnoses, (A, B, C, D, E)):
@@ -204,7 +208,10 @@ checks.sampler_clinic(chi_square, diagnoses, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-4-6", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def bars_network(n):
-    """A 3-layer DBN that is uniform over bars and stripes.  -> W1 (n*n, H1), b0 (n*n,), W2 (H1, H2), b1 (H1,), b2 (H2,)."""
+    """A DBN with layers x, h1, h2 that is uniform over bars and stripes of n*n pixels.
+
+    -> W1 (n*n, H1), b0 (n*n,), W2 (H1, H2), b1 (H1,), b2 (H2,)
+    """
     ### BEGIN SOLUTION
     a, eye, every, none = 20.0, torch.eye(n).double(), all_states(n), torch.zeros(2**n, n).double()
     row_of, column_of = torch.arange(n).repeat_interleave(n), torch.arange(n).repeat(n)

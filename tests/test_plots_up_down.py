@@ -38,12 +38,22 @@ def test_repair_shows_the_network_of_that_phase_and_step_and_marks_the_place():
     for phase in paths:
         for step, dbn in paths[phase].items():
             picture = render(phase=phase, step=step)
-            torch.testing.assert_close(heights(picture, 1, "q").double(), recognition_distribution(dbn, X[1:])[0])
-            drawn = {line.get_label(): line for line in picture.figure.axes[2].lines}
-            places = [0, 5].index(step)
-            assert drawn["bound"].get_ydata()[places] == pytest.approx(dbn.bound(X).total.mean().item())
-            assert drawn["likelihood"].get_ydata()[places] == pytest.approx(dbn.log_likelihood(X).mean().item())
-            assert drawn["_now"].get_xdata()[0] == places
+            shown = [int(label.get_text(), 2) for label in picture.figure.axes[0].get_xticklabels()]
+            torch.testing.assert_close(heights(picture, 0, "q").double(), recognition_distribution(dbn, X[1:])[0, shown])
+            torch.testing.assert_close(heights(picture, 0, "posterior").double(), dbn_posterior(dbn, X[1:])[0, shown])
+            drawn, place = {line.get_label(): line for line in picture.figure.axes[1].lines}, [0, 5].index(step)
+            assert drawn["bound"].get_ydata()[place] == pytest.approx(dbn.bound(X).total.mean().item())
+            assert drawn["likelihood"].get_ydata()[place] == pytest.approx(dbn.log_likelihood(X).mean().item())
+            assert drawn["_bound now"].get_xdata()[0] == place
+
+
+def test_repair_leaves_out_only_states_that_never_matter():
+    paths = {"wake": {0: toy(0), 5: toy(1)}, "sleep": {0: toy(0), 5: toy(2)}}
+    picture = plots.up_down.repair(paths, X[1], X)()
+    shown = {int(label.get_text(), 2) for label in picture.figure.axes[0].get_xticklabels()}
+    networks = [dbn for path in paths.values() for dbn in path.values()]
+    most = torch.cat([f(dbn, X[1:]) for dbn in networks for f in (dbn_posterior, recognition_distribution)]).amax(0)
+    assert shown == set((most >= 0.03).nonzero().flatten().tolist())
 
 
 def test_repair_wants_the_same_steps_for_all_phases():

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from ..dbn import DBN
@@ -19,9 +18,10 @@ from .controls import explorable
 from .images import draw_images
 from .inputs import array
 from .picture import Picture
-from .style import BLACK, GREY, colour, drawing
+from .style import GREY, colour, drawing
 
 MAX_STATES = 16   # bars that can be told apart
+RARE = 0.03       # states below this are left out of the widget
 TALLEST = 1.12    # of an axis of probabilities, so that a bar of 1 does not touch the frame
 
 
@@ -30,40 +30,49 @@ def beside(dbn: DBN, x: Tensor, *, title: str = "", says: str = "") -> Picture:
     with drawing(columns=2, width=10.5, height=3.2, width_ratios=(1, 4.2)) as (figure, axes):
         draw_images(axes[0], x[None])
         axes[0].set_title("x")
-        _draw_states(axes[1], dbn, x)
-        axes[1].set_title(title or _gap_in_words(dbn, x))
+        p, q = _states(dbn, x)
+        draw_bars(axes[1], _state_names(dbn), {"posterior": p, "q": q})
+        axes[1].tick_params(axis="x", rotation=90, labelsize=9)
+        axes[1].legend(loc="upper right")
+        axes[1].set(xlabel="state of h¹", ylabel="probability", ylim=(0, TALLEST), title=title or _gap_in_words(dbn, x))
     return Picture(figure, says=says)
 
 
 def repair(paths: Mapping[str, Mapping[int, DBN]], x: Tensor, data: Tensor) -> Callable[..., Picture]:
-    """A render(phase=..., step=...): q beside the posterior of x (V,), and log p, bound over the steps of that phase.
+    """A render(phase=..., step=...): q beside the posterior of x (V,), and log p and bound over the steps of that phase.
 
-    paths: {phase: {step: DBN of two RBMs}}, the same steps for each. log p and bound are means over the rows of data (N, V).
+    paths: {phase: {step: DBN of two RBMs}}, the same steps for each. log p and bound are means over the rows of data (N, V). States of h¹ that stay
+    below 0.03 under q and posterior of all networks are left out. All is computed here, once; moving a slider only draws.
     """
     steps = list(next(iter(paths.values())))
-    curves = {}
+    curves, tables, gaps = {}, {}, {}
     for phase, path in paths.items():
         if list(path) != steps:
             raise ValueError(f"repair: phase {phase!r} has the steps {list(path)}, expected {steps} like the first; save every phase at the same steps")
         with torch.no_grad():
-            curves[phase] = {"likelihood": [dbn.log_likelihood(data).mean() for dbn in path.values()], "bound": [dbn.bound(data).total.mean() for dbn in path.values()]}
-    values = [float(value) for lines in curves.values() for line in lines.values() for value in line]
-    room = 0.06 * (max(values) - min(values)) + 1e-3
+            curves[phase] = [[float(dbn.log_likelihood(data).mean()) for dbn in path.values()], [float(dbn.bound(data).total.mean()) for dbn in path.values()]]
+        for step, dbn in path.items():
+            tables[phase, step], gaps[phase, step] = _states(dbn, x), _gap_in_words(dbn, x)
+    seen = torch.stack(list(tables.values())).amax((0, 1)) >= RARE
+    names = [name for name, kept in zip(_state_names(next(iter(paths.values()))[steps[0]]), seen) if kept]
+    values = array("repair", list(curves.values()), ndim=3, name="log p and bound")
+    room = 0.06 * (values.max() - values.min()) + 1e-3
 
     @explorable(phase=list(paths), step=steps)
     def render(*, phase: str = next(iter(paths)), step: int = steps[0]) -> Picture:
-        dbn, place = paths[phase][step], steps.index(step)
-        with drawing(columns=3, width=11.5, height=3.5, width_ratios=(0.55, 2.6, 1.7)) as (figure, axes):
-            draw_images(axes[0], x[None])
-            axes[0].set_title("x")
-            _draw_states(axes[1], dbn, x)
-            axes[1].set_title(_gap_in_words(dbn, x))
-            draw_lines(axes[2], np.arange(len(steps)), curves[phase])
-            for line in curves[phase].values():
-                axes[2].plot(place, float(line[place]), "o", color=BLACK, markersize=10, fillstyle="none", label="_now")
-            axes[2].set_xticks(range(len(steps)), [str(s) for s in steps])
-            axes[2].legend(loc="upper left")
-            axes[2].set(xlabel="steps", ylabel="nats per picture", ylim=(min(values) - room, max(values) + 3 * room), title=phase)
+        place, (p, q) = steps.index(step), tables[phase, step][:, seen]
+        with drawing(columns=2, width=9.6, height=3.3, width_ratios=(1.2, 1)) as (figure, axes):
+            for name, heights, left, hatch in (("posterior", p, -0.4, ""), ("q", q, 0.0, "//")):  # one legend: each costs 15 ms a move
+                axes[0].bar(np.arange(len(names)) + left, heights, 0.4, align="edge", color=colour(name), hatch=hatch, edgecolor="white", label=name)
+            axes[0].set_xticks(range(len(names)), names)
+            axes[0].legend(loc="upper right")
+            axes[0].set(xlabel="state of h¹", ylabel="probability", ylim=(0, TALLEST), title=gaps[phase, step])
+            for name, line in zip(("likelihood", "bound"), curves[phase]):
+                axes[1].plot(range(len(steps)), line, color=colour(name), linestyle="-" if name == "likelihood" else "--", label=name)
+                axes[1].plot(place, line[place], "o", color=colour(name), markersize=9, label=f"_{name} now")
+                axes[1].text(len(steps) - 1, line[-1], " log p" if name == "likelihood" else " bound", va="bottom" if name == "likelihood" else "top", ha="right")
+            axes[1].set_xticks(range(len(steps)), [str(s) for s in steps])
+            axes[1].set(xlabel="steps", ylabel="nats per picture", ylim=(values.min() - room, values.max() + 2 * room), title=phase)
         return Picture(figure, says="Which phase moves the posterior, which moves q, and what does it do to the gap?")
 
     return render
@@ -72,12 +81,16 @@ def repair(paths: Mapping[str, Mapping[int, DBN]], x: Tensor, data: Tensor) -> C
 def cat_and_dog(steps: Sequence[int], divergences: Mapping[str, Sequence[float]], tables: Mapping[str, Tensor], *, says: str = "") -> Picture:
     """Tables (2, 2) of p or q over (cat, dog), {name: table}, beside lines of divergences over the steps, {name: (T,)}."""
     n = len(tables)
-    with drawing(columns=n + 1, width=3.1 * n + 4.6, height=3.3, width_ratios=(*[1.0] * n, 1.6)) as (figure, axes):
-        for axis, (name, table) in zip(axes, tables.items()):
-            draw_heatmap(axis, table, rows=("no cat", "cat"), columns=("no dog", "dog"), digits=3).set_clim(0, 1)
+    with drawing(columns=n + 1, width=2.1 * n + 4.7, height=2.9, width_ratios=(*[1.0] * n, 1.9)) as (figure, axes):
+        for i, (axis, (name, table)) in enumerate(zip(axes, tables.items())):
+            draw_heatmap(axis, table, rows=("no cat", "cat") if i == 0 else (), columns=("no dog", "dog"), digits=3).set_clim(0, 1)
+            for text in axis.texts:
+                text.set_color("black" if float(text.get_text()) > 0.6 else "white")
+            if i > 0:
+                axis.set_yticks([])
             axis.set_title(name)
         draw_lines(axes[n], steps, divergences)
-        axes[n].legend(loc="center right")
+        axes[n].legend(loc="upper right")
         axes[n].set(xlabel="sleep steps", ylabel="nats", title="cake gone")
     return Picture(figure, says=says)
 
@@ -109,7 +122,7 @@ def unit_views(linear: Tensor, maxima: Tensor, tops: Tensor, *, title: str = "",
     n_units, n_tops = tops.shape[:2]
     ink = torch.cat([maxima[None], tops.transpose(0, 1)]).flatten(0, 1)  # row by row
     side = 0.62
-    with drawing(rows=2, width=side * n_units + 2.6, height=side * (n_tops + 2) + 0.9, height_ratios=(1, n_tops + 1.2)) as (figure, axes):
+    with drawing(rows=2, width=side * n_units + 3.4, height=side * (n_tops + 2) + 0.9, height_ratios=(1, n_tops + 1.2)) as (figure, axes):
         draw_images(axes[0], linear, columns=n_units, contrast="each", row_labels=["sum of filters"])
         draw_images(axes[1], ink, columns=n_units, row_labels=["it asks for", *[f"top image {i + 1}" for i in range(n_tops)]])
         figure.suptitle(title)
@@ -129,17 +142,17 @@ def two_rankings(scores: Mapping[str, Sequence[float]], errors: Mapping[str, Seq
     return Picture(figure, says=says)
 
 
-def _draw_states(axis: Axes, dbn: DBN, x: Tensor) -> None:
-    """q and the posterior over the states of h¹, as bars."""
+def _states(dbn: DBN, x: Tensor) -> Tensor:
+    """Posterior and q of x (V,) over the states of h¹.  -> (2, 2**n_1)"""
     n = dbn.n_units[1]
     if len(dbn.n_units) != 3 or 2**n > MAX_STATES:
         raise ValueError(f"up_down: the DBN has layers {dbn.n_units}, expected two RBMs with at most 4 units in h¹, so that {MAX_STATES} bars are enough")
     with torch.no_grad():
-        bars = {"posterior": dbn_posterior(dbn, x[None])[0], "q": recognition_distribution(dbn, x[None])[0]}
-    draw_bars(axis, ["".join(str(int(bit)) for bit in state) for state in all_states(n)], bars)
-    axis.tick_params(axis="x", rotation=90, labelsize=9)
-    axis.legend(loc="upper right")
-    axis.set(xlabel="state of h¹", ylabel="probability", ylim=(0, TALLEST))
+        return torch.cat([dbn_posterior(dbn, x[None]), recognition_distribution(dbn, x[None])])
+
+
+def _state_names(dbn: DBN) -> list[str]:
+    return ["".join(str(int(bit)) for bit in state) for state in all_states(dbn.n_units[1])]
 
 
 def _gap_in_words(dbn: DBN, x: Tensor) -> str:

@@ -307,7 +307,7 @@ claim("06.4", lows["wake and sleep"] - lows["wake"], above=0.3, says="nats that 
 with torch.no_grad():
     curves = {name: torch.stack([bound(dbn) for dbn in saved.values()])
               for name, saved in paths.items()}
-plots.lines(range(6), curves, xlabel="after 0, 10, 30, 100, 300, 1,000 steps",
+plots.lines([1 + stop for stop in stops], curves, log="x", xlabel="1 + steps",
             ylabel="bound (nats per picture)",
             says="Wake climbs until recognition holds it back; with sleep it goes on.")
 
@@ -317,11 +317,12 @@ plots.lines(range(6), curves, xlabel="after 0, 10, 30, 100, 300, 1,000 steps",
 #
 # ### What is repaired?
 # 1. *wake*: which of the two kinds of bars moves?
-# 2. *sleep*: and now? What happens to the blue line?
+# 2. *sleep*: and now? What happens to the line of the likelihood?
 # 3. *wake and sleep*: does $q$ ever reach the posterior?
 
 # %% tags=["label-explore-repair"]
-explore(plots.up_down.repair(paths, worst, x))
+left_behind = x[wake_kl(paths["wake"][1000], x).argmax()]      # by 1,000 wake steps
+explore(plots.up_down.repair(paths, left_behind, x))
 
 # %% [markdown]
 # Nobody can enumerate a real network. `UpDownTrainer` draws instead: one $h$ for each picture, one dream, contrastive divergence at the top.
@@ -393,7 +394,7 @@ for name, z in {"lower": z_lower, "top": z_top}.items():
 # %% [markdown]
 # First a check that needs no $\log Z$ by AIS twice. Tied, the stack *is* the RBM (chapter 5): its bound must be the RBM's own score. The 1,216 units that the tied layer has to spare add $1216\log2$ to $\log Z$.
 
-# %% tags=["label-tied-check", "rtol-0.05"]
+# %% tags=["label-tied-check", "rtol-0.01"]
 import math
 from deepgen_lib import tied_rbm
 
@@ -405,7 +406,7 @@ claim("06.5", off.abs(), below=0.3, says="nats between tied bound and RBM")
 wrong = off + 1216 * math.log(2)
 planted_error("06.5", wrong.abs(), below=0.3, says="spare units forgotten in log Z")
 
-# %% tags=["label-layer-by-layer", "rtol-0.05", "atol-0.5"]
+# %% tags=["label-layer-by-layer", "rtol-0.05", "atol-1.0"]
 def with_error(nats, *log_zs):
     """Mean over the images and its standard error, log Z's included (a third of AIS's bar)."""
     of_z = [float(z.high - z.estimate) / 3 for z in log_zs]
@@ -418,7 +419,7 @@ gain = with_error(stack.total - rbm_score, z_lower, z_top)
 print(f"gained by the second layer: {gain[0]:.2f} ± {gain[1]:.2f} nats")
 print("in the benchmark, all images, all temperatures: RBM -85.9, bound -86.4 ± 0.1")
 
-# %% tags=["label-layer-by-layer-picture", "rtol-0.05", "atol-0.5"]
+# %% tags=["label-layer-by-layer-picture", "rtol-0.05", "atol-1.0"]
 claim("06.5", rows["DBN, bound"][0], between=(-89, -82), says="bound, nats per test image")
 claim("06.5", gain[0], between=(-3, 3), says="what the second layer gained, nats")
 published = {"RBM, published: about": -86.3, "DBN, published: about": -86.2}
@@ -481,9 +482,9 @@ reveal("6.d", 1, f"{both:+.2f} ± {error:.2f} nats.")
 #
 # ## 6.7 What is this network thinking?
 #
-# The network that Hinton and his colleagues became known for has ten label units beside $h^2$: 784-500-500-2000, trained greedily and then by 60,000 updates of up-down (`benchmarks/dbn_classify.py`). Does up-down help it *read*?
+# The network that Hinton and his colleagues became known for has ten label units beside $h^2$: 784-500-500-2000, trained greedily and then by 120,000 updates of up-down (`benchmarks/dbn_classify.py`). Does up-down help it *read*?
 
-# %% tags=["label-digits"]
+# %% tags=["label-digits", "atol-0.05"]
 from deepgen_lib import LabelledRBM
 
 digits = DBN([RBM(784, 500), RBM(500, 500), LabelledRBM(500, 10, 2000)]).requires_grad_(False)
@@ -491,8 +492,9 @@ load_model(shipped / "dbn_digits.safetensors", digits)
 grey = load_mnist("test", binarisation="grey")
 wrong = digits.class_log_prob(grey.images).argmax(1) != grey.labels
 errors = 100 * wrong.double().mean()
-print("errors in the benchmark, before up-down: 2.29 %")
-claim("06.7", errors, between=(1.0, 2.0), says="test errors after up-down, per cent")
+print("errors in the benchmark, greedy training alone: 2.29 % (published: 2.49 %)")
+print(f"now {errors:.2f} % (published: 1.25 %)")
+claim("06.7", errors, between=(1.0, 1.7), says="test errors after up-down, per cent")
 
 # %% [markdown]
 # Hold a label fixed, start the 500 units of $h^2$ as coins, and let the top RBM run. From time to time look at what the state means: one pass down.
@@ -511,22 +513,22 @@ plots.image_grid(torch.stack(frames, 1).flatten(0, 1), columns=7, row_labels=ran
 # %% [markdown]
 # Do these pictures show what they were asked for? A judge from outside, who knows nothing of the network: the label of the nearest of 10,000 real images.
 
-# %% tags=["label-judge", "rtol-0.05"]
+# %% tags=["label-judge", "atol-0.1"]
 seen = load_mnist("valid", binarisation="grey")
 judge = lambda pictures: seen.labels[torch.cdist(pictures, seen.images).argmin(1)]
 sure = (judge(grey.images[::20]) == grey.labels[::20]).double().mean()
 asked = torch.arange(10).repeat(10)
 thought = digits.sample(100, n_gibbs_steps=500, labels=asked, means=True, rng=G(8))
 agree = (judge(thought) == asked).double().mean()
-print(f"the judge is right about {sure:.2f} of real digits")
-claim("06.7", agree, above=0.7, says="share of dreams that he reads as asked")
+print(f"the judge is right about {sure:.2f} of real digits, {agree:.2f} of dreams")
+claim("06.7", agree, above=0.6, says="share of dreams that he reads as asked")
 free = digits.sample(100, n_gibbs_steps=100, means=True, rng=G(8))
 unasked = (judge(free) == asked).double().mean()
-planted_error("06.7", unasked, above=0.7, says="labels not clamped")
+planted_error("06.7", unasked, above=0.6, says="labels not clamped")
 
 # %% [markdown]
-# **What to notice.** After one step there is noise, after ten something like a digit, after a hundred most labels have found theirs; and they do not stand still: the chain goes on to other ways of writing it. Not every dream can be read, but unclamped the judge agrees by chance only. And this is what fine-tuning was for: greedy training
-# left 2.29 % errors in reading, up-down clearly fewer. (Published: 2.49 and 1.25 per cent, with three times as many passes over the data.) The bound asks for every pixel; who wants to read digits need not care about all of them.
+# **What to notice.** After one step there is a blot, after three hundred most labels have found their digit, after a thousand all ten, and they do not stand still: the chain goes on to other ways of writing it. After five hundred steps the judge reads 72 % of the dreams as asked; unclamped, he agrees by chance only. And this is what fine-tuning was for: greedy training left 2.29 % errors in
+# reading, up-down leaves 1.37 %. The bound asks for every pixel; who wants to read digits need not care about all of them.
 #
 # ## 6.8 What do its units look for?
 #
@@ -565,7 +567,7 @@ real = load_mnist("train", binarisation="grey").images[::10]                # 5,
 tops = top_images(digits, 2, units, real, n_images=3)
 plots.up_down.unit_views(linear, asked_for, tops, says="Ten units of the second layer, three ways.")
 
-# %% tags=["label-second-layer-claim", "claim-F1", "planted-F1"]
+# %% tags=["label-second-layer-claim", "claim-F1", "planted-F1", "atol-0.2"]
 def log_odds(pictures):
     """Of unit u at picture u.  (U, 784) -> (U,)"""
     p = digits.features(pictures, 1)
@@ -612,7 +614,7 @@ def probe_errors(feature, n_labels=300):
         errors.append(probe.error)
     return torch.tensor(errors)
 
-# %% tags=["label-probe-run", "claim-F2", "planted-F2", "rtol-0.1"]
+# %% tags=["label-probe-run", "claim-F2", "planted-F2", "atol-0.02"]
 order = torch.randperm(784, generator=G(13))
 features = {"pixels": lambda x: x,
             "h1": lambda x: dbn.features(x, 1), "h2": lambda x: dbn.features(x, 2),
@@ -622,7 +624,7 @@ saved = {name: (errors["pixels"] - e).mean() for name, e in errors.items()}
 claim("F2", saved["h1"], above=0.02, says="share of errors that h1 saves")
 planted_error("F2", saved["h1 of shuffled pixels"], above=0.02, says="features of shuffled pixels")
 
-# %% tags=["label-probe-picture", "picture-F2", "rtol-0.1"]
+# %% tags=["label-probe-picture", "picture-F2", "rtol-0.1", "atol-0.01"]
 rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in errors.items()}
 display(plots.up_down.estimates(rows, xlabel="share of test errors, 300 labels", digits=3,
                                 says="Errors of a linear classifier on each kind of features."))
@@ -635,7 +637,7 @@ reveal("6.e", 1, "")
 # ### The start of a network
 # Instead of freezing the features, let them move: an ordinary network 784-500-2000-10, trained by backpropagation from the DBN's weights or from random ones.
 #
-# > **F3.** Greedy layer-wise training is a start for a neural network. With few labels it saves errors; with all of them, little.
+# > **F3.** Greedy layer-wise training is a start for a neural network. It saves errors where labels are few, and less where they are many.
 
 # %% tags=["label-pretraining"]
 from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
@@ -658,24 +660,25 @@ starts = {"the DBN": lambda rng: MLP.from_dbn(dbn, 10, rng=rng),
 errors = {name: torch.tensor([fine_tuned(start, 100, seed) for seed in range(3)])
           for name, start in starts.items()}
 
-# %% tags=["label-pretraining-claims", "claim-F3", "planted-F3"]
+# %% tags=["label-pretraining-claims", "claim-F3", "planted-F3", "atol-0.02"]
 saved = {name: (errors["random"] - e).mean() for name, e in errors.items()}
 claim("F3", saved["the DBN"], above=0.02, says="share of errors saved with 100 labels")
 planted_error("F3", saved["the DBN, scrambled"], above=0.02, says="the DBN's weights scrambled")
 
-# %% tags=["label-pretraining-picture", "picture-F3", "rtol-0.1"]
+# %% tags=["label-pretraining-picture", "picture-F3", "rtol-0.1", "atol-0.02"]
 rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in errors.items()}
 plots.up_down.estimates(rows, xlabel="share of test errors, 100 labels", digits=3,
                         says="A network trained on 100 labels, from three starts.")
 
 # %% tags=["label-pretraining-benchmark"]
-measured = {"100 labels": ["20.4 ± 0.7", "22.8 ± 0.6"], "1,000 labels": ["7.8 ± 0.1", "9.2 ± 0.1"]}
+measured = {"100 labels": ["20.4 ± 0.7", "22.8 ± 0.6"], "1,000 labels": ["7.8 ± 0.1", "9.2 ± 0.1"],
+            "60,000 labels": ["1.40 ± 0.02", "1.72 ± 0.02"]}
 plots.table(measured, columns=["from the DBN, %", "from random, %"],
             corner="784-500-500, benchmark")
 
 # %% [markdown]
 # **What to notice.** With 100 labels the start is worth five errors in a hundred, 0.239 instead of 0.285. The very same numbers in another order are worth less than nothing: it is what the weights know, not their size, that helps. The benchmark has more seeds and rates chosen on validation images: 20.4 % against 22.8 % with 100 labels, and with
-# ten times as many labels still 7.8 % against 9.2 %. With all 60,000 there is little left to gain. Today one would take better activations, normalisation and a better random start, and skip pre-training where labels are many; where they are few, learning from unlabelled data first is as alive as ever.
+# ten times as many labels still 7.8 % against 9.2 %. With all 60,000, after five passes, 1.40 % against 1.72 %: smaller, and still there. Today one would take better activations, normalisation and a better random start, and skip pre-training where labels are many; where they are few, learning from unlabelled data first is as alive as ever.
 #
 # ## 6.10 A better bound is not a better feature
 #
@@ -714,6 +717,7 @@ found = {"A, no weights": bound_and_errors(A), "B, counts": bound_and_errors(B)}
 display(plots.table(found, columns=["bound", "share of probe errors"]))
 
 # %% tags=["label-f4-toy-claims", "claim-F4", "planted-F4"]
+print(f"A's lead: {low_a - low_b:.0f} nats")
 claim("F4", low_a - low_b, above=0.1, says="nats by which A's bound is better")
 claim("F4", err_a - err_b, above=0.3, says="share of errors by which its features are worse")
 _, err_copy = bound_and_errors(copies)
@@ -742,7 +746,7 @@ leads, trails = pcd[:, 0].min() - cd[:, 0].max(), pcd[:, 1].min() - cd[:, 1].max
 claim("F4", leads, above=2, says="nats by which PCD leads, worst seed against best")
 claim("F4", trails, above=0.02, says="share of errors by which it trails, the same way")
 
-# %% tags=["label-f4-picture", "picture-F4", "rtol-0.05"]
+# %% tags=["label-f4-picture", "picture-F4", "rtol-0.05", "atol-0.02"]
 names = ["12 units, centred PCD", "18 units, CD-1"]
 likelihoods, errors = (dict(zip(names, (pcd[:, k], cd[:, k]))) for k in (0, 1))
 plots.up_down.two_rankings(likelihoods, errors,

@@ -503,7 +503,7 @@ plots.table({"784-16": [means[0], "", ""], "784-16-784": [means[1], gains[0], er
 
 # %% [markdown]
 # **What to notice.** The second layer adds 1.46 nats per image, with an error bar of 0.02. The score of the single RBM was its exact $\log p$; so $\log p$ of the network on top of it is higher by at least that much. The third adds nothing that its error bar could tell from nothing. That is common: the second layer already
-# knows the distribution of those 16 bits well, and little is left. (In all six runs of this cell, each with another seed, the second layer added 1.4 to 2 nats and the third between −0.1 and 0.1. Rounded values or probabilities as data did about as well here: with 16 units $Q$ is nearly sure of each.)
+# knows the distribution of those 16 bits well, and little is left. (In all six runs of this cell, each with another seed, the second layer added 1.4 to 2 nats and the third a seventh of a nat at most, or took a little. Rounded values or probabilities as data did about as well here: with 16 units $Q$ is nearly sure of each.)
 #
 # ### Digits
 # Now 500 units, and pictures. The first RBM is the long-trained one of chapter 3; on top of it a second layer of 784 units, tied, which gets 1,000 updates now.

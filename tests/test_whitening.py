@@ -67,7 +67,7 @@ def test_a_slope_leaves_no_frame_of_lines():
 @pytest.mark.parametrize("images, options, words", [
     (torch.ones(2, 1, 5, 5), {}, "picture 0 is one flat grey"), (torch.rand(5, 5), {}, r"shape \(5, 5\), expected \(B, C, H, W\)"), ([1.0], {}, "is list"),
     (torch.rand(2, 1, 5, 5), dict(cutoff=0.0), "cutoff is 0.0"), (torch.rand(2, 1, 5, 5).log() - torch.inf, {}, "infinite"),
-], ids=str)
+], ids=lambda x: x if isinstance(x, str) else "")
 def test_bad_input_is_answered(images, options, words):
     with pytest.raises(ValueError, match=f"^whiten: (?=.*{words}).*expected .*; .+"):
         whiten(images, **options)

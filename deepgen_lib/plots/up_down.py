@@ -70,9 +70,9 @@ def repair(paths: Mapping[str, Mapping[int, DBN]], x: Tensor, data: Tensor) -> C
             for name, line in zip(("likelihood", "bound"), curves[phase]):
                 axes[1].plot(range(len(steps)), line, color=colour(name), linestyle="-" if name == "likelihood" else "--", label=name)
                 axes[1].plot(place, line[place], "o", color=colour(name), markersize=9, label=f"_{name} now")
-                axes[1].text(len(steps) - 1, line[-1], " log p" if name == "likelihood" else " bound", va="bottom" if name == "likelihood" else "top", ha="right")
+                axes[1].text(len(steps) - 1, line[-1], "  log p" if name == "likelihood" else "  bound", va="center")
             axes[1].set_xticks(range(len(steps)), [str(s) for s in steps])
-            axes[1].set(xlabel="steps", ylabel="nats per picture", ylim=(values.min() - room, values.max() + 2 * room), title=phase)
+            axes[1].set(xlabel="steps", ylabel="nats per picture", xlim=(-0.3, len(steps)), ylim=(values.min() - room, values.max() + 2 * room), title=phase)
         return Picture(figure, says="Which phase moves the posterior, which moves q, and what does it do to the gap?")
 
     return render

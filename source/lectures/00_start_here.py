@@ -267,9 +267,9 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # | [1 · The Gibbs bound](01_gibbs_bound.ipynb) | How can a maximisation compute a sum? | B1-B4 | 75 + 135 | [6](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb) |
 # | [2 · The restricted Boltzmann machine](02_rbm.ipynb) | How do you train a model whose normaliser you cannot compute? | F0 | 90 + 200 | [8](../exercises/02_rbm/02_rbm.ipynb) |
 # | [3 · The missing constant](03_log_z.ipynb) | How do you know how good it is? |  | 80 + 145 | [7](../exercises/03_log_z/03_log_z.ipynb) |
-# | 4 · Deep belief networks | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | *planned* | |
-# | 5 · Tied weights | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | *planned* | |
-# | 6 · Up and down | What do the real networks do: bounds on MNIST, fine-tuning, features, pre-training? | U1, F1-F4 | *planned* | |
+# | [4 · Deep belief networks](04_dbn_stacking.ipynb) | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | 75 + 150 | [6](../exercises/04_dbn_stacking/04_dbn_stacking.ipynb) |
+# | [5 · Tied weights](05_tied_weights.ipynb) | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | 70 + 170 | [7](../exercises/05_tied_weights/05_tied_weights.ipynb) |
+# | [6 · Up and down](06_up_down.ipynb) | What do the real networks do? | U1, F1-F4 | 85 + 170 | [7](../exercises/06_up_down/06_up_down.ipynb) |
 # | 7 · Convolutional DBN | How do parts become objects? | C1-C3 | *planned* | |
 # | 8 · The variational autoencoder | Who computes q for a new x, and how does its gradient flow? |  | *planned* | |
 # | 9 · VQ-VAE: the losses | How do you train through an argmin? | V1-V10 | *planned* | |

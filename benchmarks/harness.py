@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -38,6 +39,37 @@ def paired(candidates: dict[str, Callable[[], int]], *, rounds: int) -> dict[str
             if round_ > 0:
                 rates[name].append(amount / (time.perf_counter() - start))
     return {name: Timing(r) for name, r in rates.items()}
+
+
+def paired_apart(candidates: dict[str, tuple[Callable[..., Callable[[], int]], tuple]], *, rounds: int, threads: int) -> dict[str, Timing]:
+    """As `paired`, each candidate in a process of its own, so that no package's threads or memory disturb another's; name -> (what makes the work, its arguments)."""
+    context, workers, rates = multiprocessing.get_context("spawn"), {}, {}
+    try:
+        for name, (make, arguments) in candidates.items():
+            here, there = context.Pipe()
+            worker = context.Process(target=_work, args=(there, make, arguments, threads), daemon=True)
+            worker.start()
+            workers[name], rates[name] = (worker, here), []
+            here.recv()  # ready: data loaded, one warm-up round done
+        for _ in range(rounds):
+            for name, (_, pipe) in workers.items():
+                pipe.send("go")
+                rates[name].append(pipe.recv())
+    finally:
+        for worker, _ in workers.values():
+            worker.terminate()
+    return {name: Timing(r) for name, r in rates.items()}
+
+
+def _work(pipe, make: Callable[..., Callable[[], int]], arguments: tuple, threads: int) -> None:
+    torch.set_num_threads(threads)
+    work = make(*arguments)
+    work()
+    pipe.send("ready")
+    while pipe.recv() == "go":
+        start = time.perf_counter()
+        amount = work()
+        pipe.send(amount / (time.perf_counter() - start))
 
 
 def ratio(a: Timing, b: Timing) -> float:

@@ -1,6 +1,7 @@
 """What every benchmark shares: paired runs, the median, the machine on record, one JSON file and one table of results.
 
 Paired: in every round each candidate runs once, in turn, so that a busy minute slows all of them alike; ratios are taken round by round.
+Each has a process of its own, so that no package's threads or memory disturb another's.
 """
 from __future__ import annotations
 
@@ -29,26 +30,15 @@ class Timing(NamedTuple):
         return statistics.median(self.rates)
 
 
-def paired(candidates: dict[str, Callable[[], int]], *, rounds: int) -> dict[str, Timing]:
-    """Each candidate does some work and returns how much; work per second, round by round, after one warm-up round."""
-    rates: dict[str, list[float]] = {name: [] for name in candidates}
-    for round_ in range(rounds + 1):
-        for name, work in candidates.items():
-            start = time.perf_counter()
-            amount = work()
-            if round_ > 0:
-                rates[name].append(amount / (time.perf_counter() - start))
-    return {name: Timing(r) for name, r in rates.items()}
-
-
-def paired_apart(candidates: dict[str, tuple[Callable[..., Callable[[], int]], tuple]], *, rounds: int, threads: int) -> dict[str, Timing]:
-    """As `paired`, each candidate in a process of its own, so that no package's threads or memory disturb another's; name -> (what makes the work, its arguments)."""
+def paired(candidates: dict[str, tuple[Callable[..., Callable[[], int]], tuple]], *, rounds: int, threads: int) -> dict[str, Timing]:
+    """Work per second, round by round; name -> (what makes a piece of work, its arguments). One warm-up round each."""
     context, workers, rates = multiprocessing.get_context("spawn"), {}, {}
     try:
         for name, (make, arguments) in candidates.items():
             here, there = context.Pipe()
             worker = context.Process(target=_work, args=(there, make, arguments, threads), daemon=True)
             worker.start()
+            there.close()  # so that a worker that dies is noticed
             workers[name], rates[name] = (worker, here), []
             here.recv()  # ready: data loaded, one warm-up round done
         for _ in range(rounds):

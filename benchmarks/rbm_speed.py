@@ -13,7 +13,7 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 
 from deepgen_lib import CDOptions, RBM, RBMTrainer, base_rate, fit, load_mnist
-from harness import machine, paired_apart, publish, ratio
+from harness import machine, paired, publish, ratio
 
 V, H, ROUNDS = 784, 500, 5
 UPDATES = {100: 500, 500: 100, 2000: 25}  # per timed run: one pass over the 50,000 images, what every package does once per call included
@@ -88,7 +88,7 @@ def main() -> None:
     torch.set_num_threads(os.cpu_count())
     rows, raw = [], {}
     for batch, n in UPDATES.items():
-        times = paired_apart({
+        times = paired({
             "five products": (floor, (batch, n)), "CD-1": (ours, (batch, n, False, False)), "PCD-1": (ours, (batch, n, True, False)),
             "centred PCD-1": (ours, (batch, n, True, True)), "scikit-learn": (scikit_learn, (batch, n)),
             "rbms": (rbms, (batch, n)), "learnergy": (learnergy, (batch, n))}, rounds=ROUNDS, threads=os.cpu_count())

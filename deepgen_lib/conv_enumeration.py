@@ -7,10 +7,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .conv_rbm import ConvRBM
 from .enumeration import all_states
+from .kernels import sum_softplus
 from .validate import require_count, require_images
 
 MAX_STATES = 2**20
@@ -67,6 +67,6 @@ def _hidden_minus_energy(rbm: ConvRBM, h: Tensor) -> Tensor:
     down, b = rbm.visible_input(h), rbm.b[:, None, None]
     alone = (h.sum((2, 3)) * rbm.c).sum(1)
     if rbm.sigma is None:
-        return alone + F.softplus(down + b).sum((1, 2, 3))
+        return alone + sum_softplus((down + b).flatten(1))
     n = down[0].numel()
     return alone + ((down + b).square() - b.square()).sum((1, 2, 3)) * rbm.precision / 2 + n / 2 * math.log(2 * math.pi * rbm.sigma**2)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .dbn_bound import DBNBound, exact_bound, exact_log_likelihood, layer_log_prob, sampled_bound
+from .dbn_bound import DBNBound, dbn_log_likelihood, exact_bound, layer_log_prob, sampled_bound
 from .rbm import RBM
 from .sampling import gibbs_chain, sample_bernoulli
 from .tied import tied_rbm
@@ -128,7 +128,7 @@ class DBN(nn.Module):
         """log p(x), exact; at most 24 units in two neighbouring layers.  (B, n_0) -> (B,) nats, differentiable."""
         self._require_unlabelled("log_likelihood")
         require_states("DBN.log_likelihood", "x", x, self.n_units[0], dtype=self.top.W.dtype)
-        return exact_log_likelihood(self, x)
+        return dbn_log_likelihood(self, x)
 
     def bound(self, x: Tensor, *, log_z: float | None = None, n_samples: int | None = None, rng: torch.Generator | None = None) -> DBNBound:
         """The lower bound on log p(x), x (B, n_0) binary, with q = Π_t Q(hᵗ | hᵗ⁻¹); see dbn_bound.py for its terms.

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .enumeration import MAX_UNITS, all_states, log_partition, visible_log_prob
+from .enumeration import MAX_UNITS, all_states, exact_log_likelihood, log_partition, visible_log_prob
+from .kernels import sum_softplus
+from .likelihood import bernoulli_log_likelihood
 from .sampling import sample_bernoulli
 
 
@@ -37,11 +38,11 @@ def layer_log_prob(dbn: nn.Module, t: int) -> Tensor:
     return log_p
 
 
-def exact_log_likelihood(dbn: nn.Module, x: Tensor) -> Tensor:
+def dbn_log_likelihood(dbn: nn.Module, x: Tensor) -> Tensor:
     """log p(x) = log Σ_{h¹} P(x | h¹) p(h¹).  (B, n_0) -> (B,)."""
     require_enumerable("log_likelihood", dbn)
     if not dbn.directed:
-        return -dbn.top.free_energy(x) - log_partition(dbn.top)
+        return exact_log_likelihood(dbn.top, x)
     return torch.logsumexp(log_generation(dbn, 1, x) + layer_log_prob(dbn, 1), 1)
 
 
@@ -83,8 +84,8 @@ def _draw_terms(dbn: nn.Module, x: Tensor, rng: torch.Generator) -> tuple[Tensor
         logits = dbn.recognition_logits(t, lower)
         upper = sample_bernoulli(logits, rng)
         down = dbn.generation_logits(t, upper)
-        reconstruction = reconstruction + (lower * down - F.softplus(down)).sum(1)
-        entropy = entropy + (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(1)
+        reconstruction = reconstruction + bernoulli_log_likelihood(lower, down)
+        entropy = entropy + sum_softplus(logits) - (logits * torch.sigmoid(logits)).sum(1)
         lower = upper
     return reconstruction, -dbn.top.free_energy(lower), entropy
 
@@ -93,14 +94,14 @@ def log_generation(dbn: nn.Module, t: int, lower: Tensor | None = None) -> Tenso
     """log P(hᵗ⁻¹ | hᵗ) for the given rows of hᵗ⁻¹ (every state if None) and every hᵗ.  -> (rows, 2**n_t)."""
     lower = all_states(dbn.n_units[t - 1]).to(dbn.top.W) if lower is None else lower
     logits = dbn.generation_logits(t, all_states(dbn.n_units[t]).to(dbn.top.W))  # (2**n_t, n_{t-1})
-    return lower @ logits.T - F.softplus(logits).sum(1)
+    return lower @ logits.T - sum_softplus(logits)
 
 
 def log_recognition(dbn: nn.Module, t: int, lower: Tensor | None = None) -> Tensor:
     """log Q(hᵗ | hᵗ⁻¹) for the given rows of hᵗ⁻¹ (every state if None) and every hᵗ.  -> (rows, 2**n_t), rows sum to one."""
     lower = all_states(dbn.n_units[t - 1]).to(dbn.top.W) if lower is None else lower
     logits = dbn.recognition_logits(t, lower)
-    return logits @ all_states(dbn.n_units[t]).to(dbn.top.W).T - F.softplus(logits).sum(1, keepdim=True)
+    return logits @ all_states(dbn.n_units[t]).to(dbn.top.W).T - sum_softplus(logits)[:, None]
 
 
 def require_enumerable(where: str, dbn: nn.Module) -> None:

@@ -9,6 +9,7 @@ from .dbn import DBN
 from .dbn_bound import log_generation, log_recognition
 from .enumeration import MAX_UNITS, all_states, joint_log_prob
 from .validate import require_count, require_states
+from .variational import kl_divergence
 
 
 def dbn_joint_log_prob(dbn: DBN) -> Tensor:
@@ -48,17 +49,13 @@ def aggregated_posterior(dbn: DBN, x: Tensor, *, level: int = 1) -> Tensor:
 
 def wake_kl(dbn: DBN, x: Tensor) -> Tensor:
     """KL(q(h | x) ‖ p(h | x)) = log p(x) - bound, what the wake phase's objective misses.  (B, n_0) -> (B,) nats."""
-    return _kl(recognition_distribution(dbn, x), dbn_posterior(dbn, x))
+    return kl_divergence(recognition_distribution(dbn, x).flatten(1), dbn_posterior(dbn, x).flatten(1))
 
 
 def sleep_kl(dbn: DBN) -> Tensor:
     """Σ_x p(x) KL(p(h | x) ‖ q(h | x)), what the sleep phase lowers: the other direction, on the model's own dreams.  -> scalar, nats."""
     x = all_states(dbn.n_units[0]).to(dbn.top.W)
-    return dbn.layer_log_prob(0).exp() @ _kl(dbn_posterior(dbn, x), recognition_distribution(dbn, x))
-
-
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).flatten(1).sum(1)
+    return dbn.layer_log_prob(0).exp() @ kl_divergence(dbn_posterior(dbn, x).flatten(1), recognition_distribution(dbn, x).flatten(1))
 
 
 def _log_chain(dbn: DBN, x: Tensor, where: str) -> Tensor:

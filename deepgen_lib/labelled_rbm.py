@@ -7,8 +7,9 @@ The label group is a softmax, not K coins: two labels at once are impossible, an
 """
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from .enumeration import all_states
+from .kernels import sum_softplus
 from .kernels.gibbs import half_step
 from .rbm import RBM
 from .validate import require_count, require_matrix, require_rng, require_states
@@ -46,7 +47,7 @@ class LabelledRBM(RBM):
         require_matrix("LabelledRBM.class_logits", "features", features, self.n_features, dtype=self.W.dtype)
         f = self.n_features
         pre = features @ self.W[:f] + self.c
-        return torch.stack([self.b[f + k] + F.softplus(pre + self.W[f + k]).sum(1) for k in range(self.n_labels)], 1)
+        return torch.stack([self.b[f + k] + sum_softplus(pre + self.W[f + k]) for k in range(self.n_labels)], 1)
 
     def label_chain(self, features: Tensor, labels: Tensor, *, n_steps: int, rng: torch.Generator) -> Tensor:
         """n_steps sweeps from features (B, F) with each chain's label held fixed.  labels (B,) int64 -> features (B, F)."""
@@ -64,10 +65,9 @@ class LabelledRBM(RBM):
 
     def log_partition(self) -> Tensor:
         """log Z = log Σ_{features} Σ_k exp(-F([features, e_k])), exact, by enumerating the hidden states; tiny models.  -> scalar, nats."""
-        from .enumeration import all_states
         h, f = all_states(self.n_hidden).to(self.W), self.n_features
         pre = h @ self.W.T + self.b
-        return torch.logsumexp(h @ self.c + F.softplus(pre[:, :f]).sum(1) + torch.logsumexp(pre[:, f:], 1), 0)
+        return torch.logsumexp(h @ self.c + sum_softplus(pre[:, :f]) + torch.logsumexp(pre[:, f:], 1), 0)
 
     def _draw_labels(self, logits: Tensor, rng: torch.Generator) -> Tensor:
         chosen = torch.multinomial(torch.softmax(logits, 1), 1, generator=rng)

@@ -5,6 +5,7 @@ from torch.testing import assert_close
 
 from deepgen_lib import DBN, LabelledRBM, RBM, all_states, dbn_joint_log_prob, dbn_posterior, exact_log_likelihood, joint_log_prob, random_rbm
 from deepgen_lib import recognition_distribution, sleep_kl, tied_rbm, visible_log_prob, wake_kl
+from deepgen_lib.dbn_bound import log_generation, log_recognition
 from deepgen_lib.dbn_enumeration import aggregated_posterior
 
 SIZES = [(4, 3), (4, 3, 5), (3, 4, 2, 5), (2, 4, 3, 2, 4)]  # all neighbours different: a transpose cannot pass
@@ -81,6 +82,18 @@ def test_the_sampled_bound_is_unbiased_and_knows_its_error(dbn, rng):
         again = torch.stack([dbn.bound(x, n_samples=20, rng=rng).total for _ in range(40)])
         claimed = dbn.bound(x, n_samples=800, rng=rng).standard_error * 40**0.5  # of 20 samples
         assert (0.6 < again.std(0) / claimed).all() and (again.std(0) / claimed < 1.6).all()
+
+
+def test_large_weights_cost_no_digits(rng):
+    """Inputs of 20 to 30, where torch's softplus rounds log(1 + e^x) to x, an error of up to 2e-9 a unit."""
+    dbn, x = network((4, 3, 5), rng), all_states(4)
+    for layer in (dbn.directed[0], dbn.recognition[0]):
+        layer.W.fill_(0.0)
+        (layer.b if hasattr(layer, "b") else layer.c).fill_(20.5)
+    for pairs in (log_generation(dbn, 1).T, log_recognition(dbn, 1)):
+        assert_close(pairs.logsumexp(1), torch.zeros(len(pairs), dtype=torch.float64), atol=1e-12, rtol=0)
+    sampled = dbn.bound(x[-1:], n_samples=400, rng=rng)  # x = 1111: every h is 111 and every P is sigma(20.5)
+    assert_close(sampled.reconstruction, torch.full((1,), 4 * torch.nn.functional.logsigmoid(torch.tensor(20.5, dtype=torch.float64)).item(), dtype=torch.float64), atol=1e-12, rtol=0)
 
 
 def test_log_z_given_by_hand_moves_the_bound_by_as_much(rng):

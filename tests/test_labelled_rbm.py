@@ -35,6 +35,16 @@ def test_log_partition_counts_one_hot_labels_alone(rbm):
     assert_close(rbm.log_partition(), (-rbm.free_energy(visible_states())).logsumexp(0), atol=1e-10, rtol=0)
 
 
+def test_large_weights_cost_no_digits(rbm):
+    """Inputs above 20, where torch's softplus is off by up to 2e-9 a unit."""
+    rbm.W.fill_(0.0)
+    rbm.b.fill_(20.5)
+    rbm.c.fill_(20.5)
+    one = torch.logaddexp(torch.tensor(20.5, dtype=torch.float64), torch.zeros((), dtype=torch.float64))
+    assert_close(rbm.log_partition(), (F + H) * one + 20.5 + torch.tensor(K, dtype=torch.float64).log(), atol=1e-12, rtol=1e-15)
+    assert_close(rbm.class_logits(all_states(F)), (20.5 + H * one).expand(2**F, K), atol=1e-12, rtol=1e-15)
+
+
 def test_class_logits_are_the_posterior_of_the_label(rbm):
     log_p = joint(rbm).logsumexp(1).reshape(2**F, K)
     assert_close(rbm.class_logits(all_states(F)).log_softmax(1), log_p.log_softmax(1), atol=1e-10, rtol=0)

@@ -14,6 +14,7 @@ from .variational import kl_divergence
 
 def dbn_joint_log_prob(dbn: DBN) -> Tensor:
     """log p(x, h¹, ..., hᴸ) = Σ_t log P(hᵗ⁻¹ | hᵗ) + log p(hᴸ⁻¹, hᴸ).  -> (2**n_0, ..., 2**n_L) nats; at most 24 units in all."""
+    _require_dbn("dbn_joint_log_prob", dbn)
     require_count("dbn_joint_log_prob", "units in all", sum(dbn.n_units), maximum=MAX_UNITS)
     log_p = joint_log_prob(dbn.top)
     for t in range(len(dbn.directed), 0, -1):
@@ -54,6 +55,7 @@ def wake_kl(dbn: DBN, x: Tensor) -> Tensor:
 
 def sleep_kl(dbn: DBN) -> Tensor:
     """Σ_x p(x) KL(p(h | x) ‖ q(h | x)), what the sleep phase lowers: the other direction, on the model's own dreams.  -> scalar, nats."""
+    _require_directed("sleep_kl", dbn)
     x = all_states(dbn.n_units[0]).to(dbn.top.W)
     return dbn.layer_log_prob(0).exp() @ kl_divergence(dbn_posterior(dbn, x).flatten(1), recognition_distribution(dbn, x).flatten(1))
 
@@ -67,8 +69,18 @@ def _log_chain(dbn: DBN, x: Tensor, where: str) -> Tensor:
     return log_p
 
 
-def _require_layers(where: str, dbn: DBN, x: Tensor) -> None:
-    if not isinstance(dbn, DBN) or not dbn.directed:
-        raise ValueError(f"{where}: got {type(dbn).__name__} without a directed layer, expected a DBN of at least two RBMs; DBN.from_rbm(rbm) makes one")
-    require_states(where, "x", x, dbn.n_units[0], dtype=dbn.top.W.dtype)
+def _require_dbn(where: str, dbn: DBN) -> None:
+    if not isinstance(dbn, DBN):
+        raise ValueError(f"{where}: dbn is {type(dbn).__name__}, expected a DBN; for one RBM write DBN([rbm])")
+
+
+def _require_directed(where: str, dbn: DBN) -> None:
+    _require_dbn(where, dbn)
+    if not dbn.directed:
+        raise ValueError(f"{where}: the DBN is one RBM of {dbn.n_units} units without a directed layer, expected a DBN of at least two RBMs; DBN.from_rbm(rbm) makes one")
     require_count(where, "units below the top", sum(dbn.n_units[:-1]), maximum=MAX_UNITS)
+
+
+def _require_layers(where: str, dbn: DBN, x: Tensor) -> None:
+    _require_directed(where, dbn)
+    require_states(where, "x", x, dbn.n_units[0], dtype=dbn.top.W.dtype)

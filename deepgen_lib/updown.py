@@ -29,10 +29,9 @@ class LayerGradient(NamedTuple):
 
 @dataclass(frozen=True)
 class UpDownOptions:
-    """How to fine-tune; rates fall linearly to final_rate of their first value."""
+    """How to fine-tune; both rates fall linearly to zero."""
     learning_rate: float = 0.05        # of the directed layers, wake and sleep
     top_learning_rate: float = 0.05    # of the top RBM
-    final_rate: float = 0.0            # share of the rates left at the last update
     n_gibbs_steps: int = 3             # of the top RBM's contrastive divergence, at the first update
     final_gibbs_steps: int | None = None  # at the last one, in equal stages between; None: as at the first
     weight_decay: float = 0.0          # on every W, never on biases
@@ -40,7 +39,6 @@ class UpDownOptions:
     def __post_init__(self):
         for name in ("learning_rate", "top_learning_rate", "weight_decay"):
             require_number("UpDownOptions", name, getattr(self, name), low=0)
-        require_number("UpDownOptions", "final_rate", self.final_rate, low=0, high=1)
         require_count("UpDownOptions", "n_gibbs_steps", self.n_gibbs_steps)
         if self.final_gibbs_steps is not None:
             require_count("UpDownOptions", "final_gibbs_steps", self.final_gibbs_steps, minimum=self.n_gibbs_steps)
@@ -79,7 +77,7 @@ class UpDownTrainer:
     def update(self, batch: Tensor, fraction: float, rng: torch.Generator) -> None:
         """One step on rows of x (and labels); fraction in [0, 1) of the training done, for the rates and the number of Gibbs steps."""
         dbn, options, n = self.model, self.options, self.model.n_units[0]
-        share = 1 + (options.final_rate - 1) * fraction
+        share = 1 - fraction  # of the rates
         with torch.no_grad():
             awake = _recognise(dbn, batch[:, :n], rng)
             wake = _wake(dbn, awake)

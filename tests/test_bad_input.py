@@ -1,19 +1,12 @@
 """Every public function of the library core against random bad input: one good argument is replaced by a bad one.
 
-The answer must be a ValueError of one sentence that names a function, says what it got, what it expected, and what to do; nothing else may
-be raised, and the model stays as it was. A function that is neither tested here nor excused below fails the last test.
+doors.py says what is asked of the answer. A function that is neither tested here nor excused below fails the last test.
 """
-import importlib
-import inspect
-import re
-from typing import Callable, NamedTuple
-
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepgen_lib.fitting import fit, load_model, save_model
+from deepgen_lib.fitting import fit
 from deepgen_lib.enumeration import all_states, exact_log_likelihood, gibbs_transition_matrix, hidden_posterior, joint_log_prob, log_partition, visible_log_prob
 from deepgen_lib.kernels import gibbs_half_step, sum_softplus
 from deepgen_lib.likelihood import bernoulli_log_likelihood, bits_per_dim, normal_log_likelihood
@@ -25,21 +18,11 @@ from deepgen_lib.rbm_training import CDOptions, RBMTrainer
 from deepgen_lib.sampling import gibbs_chain, gibbs_step, parallel_tempering, sample_bernoulli, sample_h_from_v, sample_v_from_h
 from deepgen_lib.variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
 from tests import bad_values as bad
+from tests.doors import Door, defined, faults_of, given_at_all, require_all_tried, seeded, door_tests
 
 V, H, B, K = 5, 3, 4, 3
 F64 = torch.float64
 
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-class Door(NamedTuple):
-    """A public function, the good arguments it accepts, and for each argument how to spoil it."""
-    function: Callable
-    good: dict
-    spoil: dict
-    model: RBM | None = None  # must come out as it went in
 
 def doors() -> dict[str, Door]:
     """Made afresh for every example, as a bad call may not change what the next one sees."""
@@ -128,63 +111,9 @@ def doors() -> dict[str, Door]:
     }
 
 
-def given_at_all(drawn) -> bool:
-    """None is no mistake where an argument may be left out."""
-    return drawn[0] is not None
-
-
 def too_large():
     """An RBM whose smaller side is beyond enumeration."""
     return st.integers(25, 60).map(lambda n: (RBM(n, n + 1, weight_std=0.0), "at most 24"))
-
-
-DOORS = doors()
-CASES = [(name, argument) for name, door in DOORS.items() for argument in door.spoil]
-
-
-@pytest.mark.parametrize("name", DOORS)
-def test_the_good_arguments_are_good(name):
-    door = DOORS[name]
-    door.function(**door.good)
-
-
-@pytest.mark.parametrize("name, argument", CASES, ids=lambda x: x)
-@settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_a_bad_argument_is_answered_with_got_expected_and_a_cure(name, argument, data):
-    door = doors()[name]
-    refuses(door, name, argument, *data.draw(door.spoil[argument], label=argument))
-
-
-def refuses(door: Door, name: str, argument: str, value, mentioned: str, public: set[str] | None = None) -> None:
-    """The door answers the bad value as the house asks, and leaves its model as it was; public: the functions a message may name."""
-    before = None if door.model is None else [p.clone() for p in door.model.parameters()]
-    try:
-        door.function(**door.good | {argument: value})
-    except ValueError as error:
-        assert not (faults := faults_of(str(error), mentioned, public)), f"{name}({argument}={value!r}) says: {error}\n  but {faults}"
-    except Exception as error:
-        pytest.fail(f"{name}({argument}={value!r}) raised {type(error).__name__}: {error}")
-    else:
-        pytest.fail(f"{name}({argument}={value!r}) was accepted")
-    if before is not None:
-        assert all(torch.equal(old, new) for old, new in zip(before, door.model.parameters())), f"{name} refused, but changed the model"
-
-
-def faults_of(message: str, mentioned: str, public: set[str] | None = None) -> list[str]:
-    """What is missing in the message: a function's name in front, what was got, what was expected, what to do."""
-    found = []
-    function, _, rest = message.partition(":")
-    if function.split(".")[0] not in (PUBLIC if public is None else public):
-        found.append(f"it names no public function, but {function!r}")
-    if mentioned not in rest:
-        found.append(f"it does not say what it got: {mentioned}")
-    _, expected, after = rest.partition("expected")
-    if not expected:
-        found.append("it does not say what it expected")
-    elif not re.search(r"[;:,] .{8,}", after):
-        found.append("it names no cure after what it expected")
-    return found + (["it is longer than three lines of text"] if len(message) > 400 else [])
 
 
 @pytest.mark.parametrize("message, fault", [
@@ -195,31 +124,21 @@ def faults_of(message: str, mentioned: str, public: set[str] | None = None) -> l
     ("gibbs_chain: n_steps is -1, expected a whole number", "no cure"),
 ], ids=["good", "function", "got", "expected", "cure"])
 def test_an_incomplete_message_is_seen(message, fault):
-    found = faults_of(message, "-1")
+    found = faults_of(message, "-1", NAMES)
     assert not found if fault is None else any(fault in f for f in found), found
 
 
-CORE = ("kernels", "kernels.gibbs", "kernels.softplus", "likelihood", "enumeration", "variational", "mixture", "rbm", "sampling", "partition", "objectives", "rbm_training", "fitting")
+CORE = ["kernels", "kernels.gibbs", "kernels.softplus", "kernels.noise", "kernels.cd_update", "likelihood", "enumeration", "variational", "mixture", "rbm", "sampling", "partition", "objectives", "rbm_training", "fitting"]
 EXCUSED = {
     "salakhutdinov_murray_schedule": "takes no argument",
-    "gibbs_half_step_reference": "a definition, for tests", "sum_softplus_reference": "a definition, for tests",
-    "half_step": "says that it leaves checks out, for inner loops", "probabilities": "the same", "draw": "the same", "continue_chain": "the same", "apply_phases": "the same", "compare": "the same",
+    "gibbs_half_step_reference": "a definition, for tests", "sum_softplus_reference": "a definition, for tests", "apply_phases_reference": "a definition, for tests",
+    "half_step": "says that it leaves checks out, for inner loops", "probabilities": "the same", "draw": "the same", "continue_chain": "the same", "apply_phases": "the same", "compare": "the same", "scaled_noise": "the same",
     "gradient": "takes what cd_phases returned", "load_model": "tests/test_fitting.py damages its files", "save_model": "tests/test_fitting.py", "load_notes": "tests/test_fitting.py",
 }
 
-
-def public(module) -> dict[str, object]:
-    """Functions and models that a module defines itself."""
-    return {name: value for name, value in vars(module).items()
-            if not name.startswith("_") and callable(value) and getattr(value, "__module__", "").startswith("deepgen_lib") and not (inspect.isclass(value) and issubclass(value, tuple))}
-
-
-PUBLIC = {name for module in CORE for name in public(importlib.import_module(f"deepgen_lib.{module}"))} | {"load"}
+NAMES = defined(CORE, foreign=True) | {"load"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=15)
 
 
 def test_every_public_function_of_the_core_is_tested_or_excused():
-    tested = {door.function.__name__ for door in DOORS.values()}
-    own = {name for module in CORE for name, value in public(importlib.import_module(f"deepgen_lib.{module}")).items()
-           if not name.startswith("require_") and not (inspect.isclass(value) and value.__name__ in ("Phases", "FitResult", "Trainer"))}
-    assert not (missing := own - tested - set(EXCUSED)), f"no bad input was tried on {sorted(missing)}"
-    assert not (stale := set(EXCUSED) - own), f"excused, but gone: {sorted(stale)}"
+    require_all_tried(doors(), CORE, EXCUSED)

@@ -1,12 +1,8 @@
 """Convolutional networks, whitening and selectivity against random bad input, as test_bad_input.py does for the core: axes, channels, blocks, sizes, generators."""
-import inspect
-
-import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepgen_lib import CDOptions, conv_dbn, conv_enumeration, conv_inference, conv_rbm, conv_stacking, conv_training, max_pool, selectivity, whitening
+from deepgen_lib import CDOptions
 from deepgen_lib.conv_dbn import ConvDBN
 from deepgen_lib.conv_enumeration import all_pictures, all_pooled_states, block_states, conv_hidden_log_prob, conv_log_likelihood, conv_log_partition
 from deepgen_lib.conv_inference import block_logits, hierarchical_energy, hierarchical_sweep, infer
@@ -17,10 +13,9 @@ from deepgen_lib.max_pool import log_block_sums, probabilistic_max_pool, sample_
 from deepgen_lib.selectivity import average_precision, conditional_entropy, strongest
 from deepgen_lib.whitening import whiten
 from tests import bad_values as bad
-from tests.test_bad_input import Door, refuses, seeded
+from tests.doors import Door, defined, require_all_tried, seeded, door_tests
 
-PUBLIC = {"ConvRBM", "ConvDBN", "ConvRBMTrainer", "PooledSamples", "fit", "all_states"}
-INNER = {"spread": "shapes are its caller's", "require_blocks": "a check itself", "conv_statistics": "phases are made by the trainer", "sample_pooled": "inner loop"}
+INNER = {"spread": "shapes are its caller's", "conv_statistics": "phases are made by the trainer", "sample_pooled": "inner loop"}
 
 
 def images(good, *, binary=False, channels=False, dtypes=True, **flags):
@@ -102,26 +97,9 @@ def stacks():
                             ([r(1, 2), r(2, 2, sigma=0.5)], "sigma=0.5"), ([r(1, 2), r(2, 2).double()], "float64")])
 
 
-DOORS = doors()
-CASES = [(name, argument) for name, door in DOORS.items() for argument in door.spoil]
-
-
-@pytest.mark.parametrize("name", DOORS)
-def test_the_good_arguments_are_good(name):
-    door = DOORS[name]
-    door.function(**door.good)
-
-
-@pytest.mark.parametrize("name, argument", CASES, ids=lambda x: x)
-@settings(max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_a_bad_argument_is_answered_with_got_expected_and_a_cure(name, argument, data):
-    door = doors()[name]
-    refuses(door, name, argument, *data.draw(door.spoil[argument], label=argument), PUBLIC | {name.split(".")[0] for name in DOORS})
+MODULES = ["conv_dbn", "conv_enumeration", "conv_inference", "conv_rbm", "conv_stacking", "conv_training", "max_pool", "selectivity", "whitening"]
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "all_states"}, examples=6)
 
 
 def test_every_public_function_is_tried():
-    modules = (conv_dbn, conv_enumeration, conv_inference, conv_rbm, conv_stacking, conv_training, max_pool, selectivity, whitening)
-    public = {name for module in modules for name, value in vars(module).items()
-              if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")}
-    assert public - set(DOORS) == set(INNER)
+    require_all_tried(doors(), MODULES, INNER)

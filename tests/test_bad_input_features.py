@@ -1,9 +1,5 @@
 """Feature views, the linear probe and the MLP against random bad input, as test_bad_input.py does for the core."""
-import importlib
-
-import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepgen_lib import DBN, fit, random_rbm
@@ -11,7 +7,7 @@ from deepgen_lib.features import first_layer_filters, linear_combination, maximi
 from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
 from deepgen_lib.probe import ProbeResult, linear_probe
 from tests import bad_values as bad
-from tests.test_bad_input import Door, public, refuses
+from tests.doors import Door, defined, require_all_tried, door_tests
 
 F64, K, B = torch.float64, 3, 6
 NO_DBN = [None, 3, "dbn", random_rbm(4, 3, rng=torch.Generator().manual_seed(0)), torch.zeros(2, 2)]
@@ -75,27 +71,9 @@ def doors() -> dict[str, Door]:
     }
 
 
-MODULES = [importlib.import_module(f"deepgen_lib.{name}") for name in ("features", "probe", "mlp")]
-PUBLIC = {name for module in MODULES for name in public(module)} | {"fit", "ProbeResult"}
-CASES = [(name, argument) for name, door in doors().items() for argument in door.spoil]
-
-
-@pytest.mark.parametrize("name", doors())
-def test_the_good_arguments_are_good(name):
-    door = doors()[name]
-    door.function(**door.good)
-
-
-@pytest.mark.parametrize("name, argument", CASES, ids=lambda x: x)
-@settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_a_bad_argument_is_answered_with_got_expected_and_a_cure(name, argument, data):
-    door = doors()[name]
-    value, mentioned = data.draw(door.spoil[argument], label=argument)
-    refuses(door, name, argument, value, mentioned, PUBLIC)
+MODULES = ["features", "probe", "mlp"]
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "ProbeResult"}, examples=15)
 
 
 def test_every_public_function_is_tested():
-    own = {name for module in MODULES for name, value in public(module).items() if value.__module__ == module.__name__ and not name.startswith("require_")}
-    tested = {door.function.__qualname__.split(".")[0] for door in doors().values()}
-    assert not (missing := own - tested), f"no bad input was tried on {sorted(missing)}"
+    require_all_tried(doors(), MODULES, {})

@@ -20,7 +20,7 @@ import torch
 import deepgen_lib
 from deepgen_lib import AggregatedPosterior, CDOptions, DBN, LabelledRBM, RBM, RBMTrainer, SampledPixels, UpDownOptions, UpDownTrainer, base_rate, fit
 from deepgen_lib import init_visible_bias, load_mnist, save_model
-from deepgen_lib.labelled_rbm import one_hot
+from deepgen_lib.labels import labelled_rows
 from deepgen_lib.streams import sample_upwards
 from harness import machine, publish
 
@@ -79,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(SEED)
     train, test = load_mnist("train+valid", binarisation="grey"), load_mnist("test", binarisation="grey")
-    data = torch.cat([train.images, one_hot(train.labels, 10, like=train.images)], 1)
+    data = labelled_rows(train.images, train.labels, 10)
     few = torch.randperm(60_000, generator=torch.Generator().manual_seed(1))[:10_000]
     sets = {"test": test, "train": (train.images[few], train.labels[few])}
     dbn, row = stage("greedy", lambda: greedy(data, rng).requires_grad_(False), sets)

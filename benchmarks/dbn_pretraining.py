@@ -20,7 +20,8 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 
 from deepgen_lib import CDOptions, DBN, RBM, ais_log_partition, base_rate, fit, greedy_dbn, load_mnist, load_model, save_model
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
+from deepgen_lib.labels import labelled_rows
+from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
 from deepgen_lib.probe import ProbeResult, linear_probe
 from harness import machine, publish
 

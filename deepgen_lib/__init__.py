@@ -9,7 +9,7 @@ from .conv_dbn import ConvDBN
 from .conv_rbm import ConvRBM
 from .dbn import DBN
 from .dbn_enumeration import aggregated_posterior, dbn_joint_log_prob, dbn_posterior, recognition_distribution, sleep_kl, wake_kl
-from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, visible_log_prob
+from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, state_numbers, visible_log_prob
 from .kernels import gibbs_half_step, sum_softplus
 from .labelled_rbm import LabelledRBM
 from .likelihood import bernoulli_log_likelihood, bits_per_dim

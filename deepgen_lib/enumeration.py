@@ -21,6 +21,13 @@ def all_states(n: int) -> Tensor:
     return _states(0, 2**n, n)
 
 
+def state_numbers(states: Tensor) -> Tensor:
+    """The row of all_states(n) in which each state stands.  (B, n) of 0/1 -> (B,) int64."""
+    require_states("state_numbers", "states", states)
+    require_count("state_numbers", "the number of columns", states.shape[1], maximum=MAX_UNITS)
+    return (states.long() << torch.arange(states.shape[1] - 1, -1, -1)).sum(1)
+
+
 def log_partition(rbm: RBM, *, side: str = "smaller") -> Tensor:
     """log Z in nats, exact; a differentiable scalar.
 

@@ -7,10 +7,12 @@ The label group is a softmax, not K coins: two labels at once are impossible, an
 """
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from .enumeration import all_states
 from .kernels import sum_softplus
 from .kernels.gibbs import half_step
+from .labels import require_labels
 from .rbm import RBM
 from .validate import require_count, require_matrix, require_rng, require_states
 
@@ -54,9 +56,9 @@ class LabelledRBM(RBM):
         require_states("LabelledRBM.label_chain", "features", features, self.n_features, dtype=self.W.dtype)
         require_count("LabelledRBM.label_chain", "n_steps", n_steps, minimum=0)
         require_rng("LabelledRBM.label_chain", rng)
-        f, y = self.n_features, one_hot(labels, self.n_labels, like=self.W)
-        if len(y) != len(features):
-            raise ValueError(f"LabelledRBM.label_chain: {len(y)} labels for {len(features)} rows, expected one label per chain; torch.full((n,), 3) clamps all to 3")
+        f = self.n_features
+        require_labels("LabelledRBM.label_chain", "labels", labels, len(features), n_classes=self.n_labels)
+        y = one_hot(labels, self.n_labels).to(self.W)
         with torch.no_grad():
             for _ in range(n_steps):
                 h = half_step(torch.cat([features, y], 1), self.W, self.c, rng)
@@ -72,14 +74,3 @@ class LabelledRBM(RBM):
     def _draw_labels(self, logits: Tensor, rng: torch.Generator) -> Tensor:
         chosen = torch.multinomial(torch.softmax(logits, 1), 1, generator=rng)
         return torch.zeros_like(logits).scatter_(1, chosen, 1)
-
-
-def one_hot(labels: Tensor, n_labels: int, *, like: Tensor) -> Tensor:
-    """Labels (B,) int64 in 0 ... n_labels-1 as rows with a single 1, of the type of `like`.  -> (B, n_labels)."""
-    require_count("one_hot", "n_labels", n_labels)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1 or labels.numel() == 0:
-        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise ValueError(f"one_hot: labels are {got}, expected a non-empty int64 vector (B,); convert: torch.as_tensor(labels, dtype=torch.int64)")
-    if labels.min() < 0 or labels.max() >= n_labels:
-        raise ValueError(f"one_hot: labels run from {labels.min().item()} to {labels.max().item()}, expected 0 to {n_labels - 1}; count classes from 0")
-    return torch.zeros(len(labels), n_labels, dtype=like.dtype, device=like.device).scatter_(1, labels[:, None], 1)

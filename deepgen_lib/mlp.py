@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
 from .dbn import DBN
-from .probe import require_labels
+from .labels import labelled_rows, require_labels, require_one_hot
 from .validate import require_choice, require_count, require_matrix, require_number, require_rng
 
 OUTPUT_STD = 0.01                  # of the softmax layer's first weights, whatever the start of the layers below
@@ -85,14 +85,6 @@ class MLP(nn.Module):
         return f"n_units={self.n_units}, n_classes={self.n_classes}"
 
 
-def labelled_rows(x: Tensor, labels: Tensor, n_classes: int) -> Tensor:
-    """[x, one-hot label], the rows that MLPTrainer learns from.  (N, n_0), (N,) int64 -> (N, n_0 + K)."""
-    require_matrix("labelled_rows", "x", x)
-    require_count("labelled_rows", "n_classes", n_classes, minimum=2)
-    require_labels("labelled_rows", "labels", labels, len(x), n_classes=n_classes)
-    return torch.cat([x, one_hot(labels, n_classes).to(x)], 1)
-
-
 @dataclass(frozen=True)
 class MLPOptions:
     """How to train; `MLPTrainer` says what each does to an update."""
@@ -153,11 +145,7 @@ class MLPTrainer:
         """Called once by fit: rows [x, one-hot], as labelled_rows makes them."""
         n, k = self.model.n_units[0], self.model.n_classes
         require_matrix("fit", "data", data, n + k, dtype=self.model.out_W.dtype)
-        labels = data[:, n:]
-        if not ((labels == 0) | (labels == 1)).all() or not (labels.sum(1) == 1).all():
-            worst = labels.sum(1)
-            raise ValueError(f"fit: the last {k} columns of data are no one-hot labels (entries from {labels.min().item():.3g} to {labels.max().item():.3g}, rows sum from "
-                             f"{worst.min().item():.3g} to {worst.max().item():.3g}), expected a single 1 a row; make them: labelled_rows(x, labels, {k})")
+        require_one_hot("fit", data[:, n:])
 
     def state(self) -> dict[str, Tensor]:
         """Everything a resumed run needs beside the model's parameters."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .enumeration import all_states, gibbs_transition_matrix, visible_log_prob
+from .enumeration import all_states, gibbs_transition_matrix, state_numbers, visible_log_prob
 from .kernels.cd_update import Phases
 from .kernels.gibbs import draw, probabilities
 from .rbm import RBM
@@ -41,7 +41,7 @@ def expected_cd_gradient(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1) -> Grad
     require_states("expected_cd_gradient", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     require_count("expected_cd_gradient", "n_gibbs_steps", n_gibbs_steps)
     with torch.no_grad():
-        p = torch.bincount(_codes(v), minlength=2**rbm.n_visible).to(rbm.W) / len(v)
+        p = torch.bincount(state_numbers(v), minlength=2**rbm.n_visible).to(rbm.W) / len(v)
         transition = gibbs_transition_matrix(rbm)
         for _ in range(n_gibbs_steps):
             p = p @ transition
@@ -99,8 +99,3 @@ def _difference(rbm: RBM, v: Tensor, p: Tensor) -> Gradient:
 
 def _model_distribution(rbm: RBM) -> Tensor:
     return visible_log_prob(rbm).exp()
-
-
-def _codes(v: Tensor) -> Tensor:
-    """Row numbers of v in all_states.  (B, V) -> (B,) int64."""
-    return (v.long() << torch.arange(v.shape[1] - 1, -1, -1)).sum(1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from .labels import require_labels
 from .validate import require_count, require_matrix, require_number
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}  # L-BFGS stops where no slope is larger
@@ -52,19 +53,6 @@ def linear_probe(features: Tensor, labels: Tensor, *, test_features: Tensor, tes
     b = b - mean @ W
     wrong = [((x @ W + b).argmax(1) != y).double().mean().item() for x, y in ((test_features, test_labels), (features, labels))]
     return ProbeResult(*wrong, W, b, slope)
-
-
-def require_labels(where: str, name: str, labels: Tensor, n: int, *, n_classes: int | None = None) -> None:
-    """labels is a vector (n,) of int64 class numbers from 0 (to n_classes - 1, if given)."""
-    if not isinstance(labels, Tensor):
-        raise ValueError(f"{where}: {name} is {type(labels).__name__}, expected a torch.Tensor of class numbers; wrap it: torch.as_tensor({name})")
-    if labels.dtype != torch.int64:
-        raise ValueError(f"{where}: {name} is {labels.dtype}, expected torch.int64 class numbers; convert: {name}.long()")
-    if labels.shape != (n,):
-        raise ValueError(f"{where}: {name} has shape {tuple(labels.shape)}, expected ({n},), one class number an example; from one-hot rows: {name}.argmax(1)")
-    if labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes):
-        top = "" if n_classes is None else f" to {n_classes - 1}"
-        raise ValueError(f"{where}: {name} runs from {labels.min().item()} to {labels.max().item()}, expected class numbers from 0{top}; count classes from 0, without gaps")
 
 
 def _minimise(x: Tensor, y: Tensor, n_classes: int, weight_decay: float, n_steps: int) -> tuple[Tensor, Tensor, float]:

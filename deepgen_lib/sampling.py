@@ -2,6 +2,7 @@
 
     v -> h ~ p(h | v) -> v' ~ p(v' | h)          each half is exact, because units of one layer do not interact
 """
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,15 @@ def gibbs_chain(rbm: RBM, v: Tensor, *, n_steps: int, rng: torch.Generator) -> T
         for _ in range(n_steps):
             v = rbm.draw_visible(half_step(v, rbm.W, rbm.c, rng), rng)
     return v
+
+
+def layers_above(layers: Iterable, x: Tensor, rng: torch.Generator) -> list[Tensor]:
+    """[x, h¹, h², ...], each hᵗ ~ Bernoulli(sigma(c_t + W_tᵀ hᵗ⁻¹)) for the layers' W and c, bottom up; no checks, for inner loops."""
+    states = [x]
+    with torch.no_grad():
+        for layer in layers:
+            states.append(half_step(states[-1], layer.W, layer.c, rng))
+    return states
 
 
 class TemperedChains(NamedTuple):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from .fitting import Trainer
-from .kernels.gibbs import draw, half_step
+from .kernels.gibbs import draw
 from .rbm import RBM
+from .sampling import layers_above
 from .validate import require_matrix, require_states
 
 
@@ -77,10 +78,7 @@ class SampledPixels(_Stream):
 
 def sample_upwards(lower: Sequence[RBM], x: Tensor, rng: torch.Generator) -> Tensor:
     """x (B, V) through the hidden layers of `lower`, each layer sampled; no checks.  -> (B, H of the last)."""
-    with torch.no_grad():
-        for rbm in lower:
-            x = half_step(x, rbm.W, rbm.c, rng)
-    return x
+    return layers_above(lower, x, rng)[-1]
 
 
 def _require_rbms(where: str, rbms: Sequence[RBM]) -> None:

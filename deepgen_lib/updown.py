@@ -17,7 +17,9 @@ from torch import Tensor
 
 from .dbn import DBN
 from .kernels.gibbs import draw, half_step, probabilities
+from .labels import require_one_hot
 from .objectives import continue_chain
+from .sampling import layers_above
 from .validate import require_count, require_number, require_rng, require_states
 
 
@@ -52,7 +54,7 @@ def wake_gradients(dbn: DBN, x: Tensor, rng: torch.Generator) -> list[LayerGradi
     require_states("wake_gradients", "x", x, dbn.n_units[0], dtype=dbn.top.W.dtype)
     require_rng("wake_gradients", rng)
     with torch.no_grad():
-        return _wake(dbn, _recognise(dbn, x, rng))
+        return _wake(dbn, layers_above(dbn.recognition, x, rng))
 
 
 def sleep_gradients(dbn: DBN, h: Tensor, rng: torch.Generator) -> list[LayerGradient]:
@@ -79,7 +81,7 @@ class UpDownTrainer:
         dbn, options, n = self.model, self.options, self.model.n_units[0]
         share = 1 - fraction  # of the rates
         with torch.no_grad():
-            awake = _recognise(dbn, batch[:, :n], rng)
+            awake = layers_above(dbn.recognition, batch[:, :n], rng)
             wake = _wake(dbn, awake)
             visible = awake[-1] if not dbn.top.n_labels else torch.cat([awake[-1], batch[:, n:]], 1)
             dream_top = self._update_top(visible, options.top_learning_rate * share, self._gibbs_steps(fraction), rng)
@@ -94,8 +96,8 @@ class UpDownTrainer:
         """Called once by fit: binary rows; with labels, the last columns one-hot."""
         n, k = self.model.n_units[0], self.model.top.n_labels
         require_states("fit", "data", data, n + k, dtype=self.model.top.W.dtype)
-        if k and not (data[:, n:].sum(1) == 1).all():
-            raise ValueError(f"fit: the last {k} columns of data are labels and some rows do not have exactly one of them on, expected one-hot labels; torch.cat([x, one_hot(y, {k}, like=x)], 1)")
+        if k:
+            require_one_hot("fit", data[:, n:])
 
     def state(self) -> dict[str, Tensor]:
         return {}  # nothing outlives an update but the model
@@ -123,14 +125,6 @@ class UpDownTrainer:
         top.b.add_(b, alpha=step)
         top.c.add_(c, alpha=step)
         return v_model[:, :self.model.n_units[-2]]
-
-
-def _recognise(dbn: DBN, x: Tensor, rng: torch.Generator) -> list[Tensor]:
-    """[x, h¹, ..., hᴸ⁻¹], sampled upwards."""
-    layers = [x]
-    for layer in dbn.recognition:
-        layers.append(half_step(layers[-1], layer.W, layer.c, rng))
-    return layers
 
 
 def _dream(dbn: DBN, h: Tensor, rng: torch.Generator) -> list[Tensor]:

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from deepgen_lib import DBN, AveragedParameters, CDOptions, LabelledRBM, RBM, RBMTrainer, UpDownOptions, UpDownTrainer, next_rbm, random_rbm, sleep_gradients, tied_rbm, wake_gradients
 from deepgen_lib.dbn_enumeration import aggregated_posterior, dbn_joint_log_prob, dbn_posterior, recognition_distribution, sleep_kl, wake_kl
-from deepgen_lib.labelled_rbm import one_hot
 from deepgen_lib.stacking import greedy_dbn
 from deepgen_lib.streams import AggregatedPosterior, SampledPixels
 from tests import bad_values as bad
@@ -54,7 +53,6 @@ def doors() -> dict[str, Door]:
         "LabelledRBM.label_logits": Door(labelled.label_logits, dict(h=h1[:, :2]), dict(h=bad.tensors(h1[:, :2])), labelled),
         "LabelledRBM.label_chain": Door(labelled.label_chain, dict(features=h1, labels=y, n_steps=1, rng=g), dict(
             features=bad.tensors(h1, binary=True) | bad.rows(h1), labels=labels(), n_steps=bad.count(0), **rng), labelled),
-        "one_hot": Door(one_hot, dict(labels=y, n_labels=K, like=x), dict(labels=labels(), n_labels=bad.count(1))),
         "wake_gradients": Door(wake_gradients, dict(dbn=dbn, x=x, rng=g), dict(**states, **rng), dbn),
         "sleep_gradients": Door(sleep_gradients, dict(dbn=dbn, h=h2, rng=g), dict(h=bad.tensors(h2, binary=True), **rng), dbn),
         "UpDownOptions": Door(UpDownOptions, dict(n_gibbs_steps=2), dict(n_gibbs_steps=bad.count(1), final_gibbs_steps=bad.count(2).filter(given_at_all), **rates)),

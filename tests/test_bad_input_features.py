@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from deepgen_lib import DBN, fit, random_rbm
 from deepgen_lib.features import first_layer_filters, linear_combination, maximise_activation, top_images, top_rows
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
+from deepgen_lib.labels import labelled_rows
+from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
 from deepgen_lib.probe import ProbeResult, linear_probe
 from tests import bad_values as bad
 from tests.doors import Door, defined, require_all_tried, door_tests
@@ -71,7 +72,7 @@ def doors() -> dict[str, Door]:
     }
 
 
-MODULES = ["features", "probe", "mlp"]
+MODULES = ["labels", "features", "probe", "mlp"]
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "ProbeResult"}, examples=15)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import DBN, LabelledRBM, RBM, all_states, dbn_joint_log_prob, dbn_posterior, exact_log_likelihood, joint_log_prob, random_rbm
-from deepgen_lib import recognition_distribution, sleep_kl, tied_rbm, visible_log_prob, wake_kl
+from deepgen_lib import recognition_distribution, sleep_kl, state_numbers, tied_rbm, visible_log_prob, wake_kl
 from deepgen_lib.dbn_bound import log_generation, log_recognition
 from deepgen_lib.dbn_enumeration import aggregated_posterior
 
@@ -206,7 +206,7 @@ def test_bad_input_is_answered(call, words, rng):
 
 def chi_square(states: torch.Tensor, p: torch.Tensor) -> float:
     """Σ (observed - expected)² / expected over all states."""
-    counts = torch.bincount((states.long() << torch.arange(states.shape[1] - 1, -1, -1)).sum(1), minlength=len(p))
+    counts = torch.bincount(state_numbers(states), minlength=len(p))
     expected = len(states) * p
     return ((counts - expected) ** 2 / expected).sum().item()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from deepgen_lib import RBM, all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, random_rbm, visible_log_prob
+from deepgen_lib import RBM, all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, random_rbm, state_numbers, visible_log_prob
 from deepgen_lib.enumeration import gibbs_transition_matrix
 
 EXACT = dict(rtol=0, atol=1e-10)
@@ -104,3 +104,9 @@ def test_the_transition_matrix_is_the_sum_over_hidden_states_and_is_reversible(r
 def test_what_cannot_be_enumerated_is_refused_with_a_cure(call, message):
     with pytest.raises(ValueError, match=message):
         call(RBM(4, 30))
+
+
+@pytest.mark.parametrize("n", [1, 3, 7])
+def test_state_numbers_say_where_each_state_stands(n):
+    order = torch.randperm(2**n, generator=torch.Generator().manual_seed(n))
+    assert torch.equal(state_numbers(all_states(n)[order]), order)

@@ -4,7 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import CDOptions, DBN, LabelledRBM, RBMTrainer, ais_log_partition, all_states, log_partition, random_rbm, visible_log_prob
-from deepgen_lib.labelled_rbm import one_hot
+from deepgen_lib.labels import labelled_rows
 from deepgen_lib.sampling import gibbs_chain, parallel_tempering, sample_v_from_h
 
 F, K, H = 3, 4, 2
@@ -82,7 +82,7 @@ def test_independent_label_coins_would_be_another_model(rbm, rng):
 def test_the_trainer_learns_labels(rng):
     """CD on [x, y] with y = the first feature: the label is then read off from x."""
     x = torch.bernoulli(torch.full((200, F), 0.5), generator=rng)
-    data = torch.cat([x, one_hot(x[:, 0].long(), 2, like=x)], 1)
+    data = labelled_rows(x, x[:, 0].long(), 2)
     rbm = LabelledRBM(F, 2, 8, rng=rng).requires_grad_(False)
     trainer = RBMTrainer(rbm, CDOptions(learning_rate=0.5, final_learning_rate=0.5), rng=rng)
     trainer.check_data(data)
@@ -107,9 +107,9 @@ def test_a_labelled_dbn_samples_and_classifies(rng):
     (lambda r, g: sample_v_from_h(r, torch.ones(1, H).double(), g), ("sample_v_from_h", "label")),
     (lambda r, g: LabelledRBM(3, 1, 2), ("n_labels", "at least 2")),
     (lambda r, g: r.class_logits(torch.zeros(2, 7).double()), ("class_logits", "(B, 3)")),
-    (lambda r, g: r.label_chain(torch.zeros(2, 3).double(), torch.tensor([0, 4]), n_steps=1, rng=g), ("labels run from 0 to 4", "0 to 3")),
-    (lambda r, g: r.label_chain(torch.zeros(2, 3).double(), torch.tensor([0]), n_steps=1, rng=g), ("1 labels for 2 rows",)),
-    (lambda r, g: one_hot(torch.tensor([0.0]), 3, like=torch.zeros(1)), ("one_hot", "int64")),
+    (lambda r, g: r.label_chain(torch.zeros(2, 3).double(), torch.tensor([0, 4]), n_steps=1, rng=g), ("labels runs from 0 to 4", "0 to 3")),
+    (lambda r, g: r.label_chain(torch.zeros(2, 3).double(), torch.tensor([0]), n_steps=1, rng=g), ("labels has shape (1,)", "(2,)")),
+    (lambda r, g: r.label_chain(torch.zeros(1, 3).double(), torch.tensor([0.0]), n_steps=1, rng=g), ("label_chain", "torch.int64")),
     (lambda r, g: DBN([random_rbm(5, F, rng=g), r]).bound(torch.zeros(1, 5).double()), ("DBN.bound", "label units")),
 ])
 def test_bad_input_is_answered(call, words, rbm, rng):

@@ -4,7 +4,8 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import DBN, LabelledRBM, fit, fitting, random_rbm
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
+from deepgen_lib.labels import labelled_rows
+from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
 
 EXACT = dict(rtol=0, atol=1e-12)
 SIZES = (6, 5, 4)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from deepgen_lib import RBM, all_states, gibbs_chain, gibbs_step, parallel_tempering, random_rbm, sample_bernoulli, visible_log_prob
+from deepgen_lib import RBM, all_states, gibbs_chain, gibbs_step, parallel_tempering, random_rbm, sample_bernoulli, state_numbers, visible_log_prob
 from deepgen_lib.enumeration import gibbs_transition_matrix
 from deepgen_lib.kernels.gibbs import gibbs_half_step
 from deepgen_lib.sampling import _swap, _tempered_sweep, sample_h_from_v, sample_v_from_h
@@ -15,8 +15,7 @@ N = 40_000
 
 def frequencies(v: torch.Tensor) -> torch.Tensor:
     """(N, V) -> (2**V,) shares, in the order of all_states."""
-    codes = (v.long() << torch.arange(v.shape[1] - 1, -1, -1)).sum(1)
-    return torch.bincount(codes, minlength=2**v.shape[1]).double() / len(v)
+    return torch.bincount(state_numbers(v), minlength=2**v.shape[1]).double() / len(v)
 
 
 def exact_draws(p: torch.Tensor, n: int, rng: torch.Generator) -> torch.Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import DBN, CDOptions, LabelledRBM, RBM, RBMTrainer, UpDownOptions, UpDownTrainer, aggregated_posterior, all_states, exact_gradient, fit
-from deepgen_lib import greedy_dbn, next_rbm, random_rbm, sleep_gradients, sleep_kl, visible_log_prob, wake_gradients, wake_kl
+from deepgen_lib import greedy_dbn, next_rbm, random_rbm, sleep_gradients, sleep_kl, state_numbers, visible_log_prob, wake_gradients, wake_kl
 from deepgen_lib.stacking import AggregatedPosterior, SampledPixels, sample_upwards
 
 N = 40_000
@@ -129,7 +129,7 @@ def test_the_stream_draws_the_aggregated_posterior(rng):
     h = torch.cat(seen)
     assert ((h == 0) | (h == 1)).all()
     p = aggregated_posterior(DBN([rbm, Inner.model]), x)
-    counts = torch.bincount((h.long() << torch.arange(2, -1, -1)).sum(1), minlength=8)
+    counts = torch.bincount(state_numbers(h), minlength=8)
     assert ((counts - len(h) * p) ** 2 / (len(h) * p)).sum() < 7 + 4.5 * 14**0.5
 
 
@@ -183,7 +183,7 @@ def test_grey_pixels_are_sampled_and_labels_kept(rng):
     (lambda g: UpDownOptions(learning_rate=-1), ("learning_rate is -1",)),
     (lambda g: wake_gradients(DBN([RBM(3, 2), RBM(2, 2)]), torch.zeros(1, 2), g), ("wake_gradients", "(B, 3)")),
     (lambda g: sleep_gradients(DBN([RBM(3, 2), RBM(2, 2)]), torch.zeros(1, 3), g), ("sleep_gradients", "(B, 2)")),
-    (lambda g: UpDownTrainer(DBN([RBM(3, 2), LabelledRBM(2, 2, 2)]), UpDownOptions()).check_data(torch.ones(2, 5)), ("labels", "one_hot")),
+    (lambda g: UpDownTrainer(DBN([RBM(3, 2), LabelledRBM(2, 2, 2)]), UpDownOptions()).check_data(torch.ones(2, 5)), ("one-hot labels", "labelled_rows")),
     (lambda g: AggregatedPosterior([], None), ("AggregatedPosterior", "at least one RBM")),
     (lambda g: AggregatedPosterior([RBM(3, 2)], RBMTrainer(RBM(3, 2), CDOptions(), rng=g)), ("3 visible units", "expected 2")),
     (lambda g: AggregatedPosterior([RBM(3, 2), RBM(3, 2)], RBMTrainer(RBM(2, 2), CDOptions(), rng=g)), ("2 hidden units", "3 visible units")),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..enumeration import all_states, exact_log_likelihood, joint_log_prob, visible_log_prob
+from ..enumeration import all_states, exact_log_likelihood, joint_log_prob, state_numbers, visible_log_prob
 from ..objectives import Gradient, exact_gradient, expected_cd_gradient
 from ..rbm import RBM
 from .basic import draw_bars, draw_heatmap
@@ -41,7 +41,7 @@ def states(distributions: Mapping[str, Tensor], *, first: Tensor | None = None, 
     n = _n_bits("states", next(iter(found.values())))
     order = _order(n, first)
     with drawing(width=10.4, height=3.6) as (figure, axis):
-        _draw_states(axis, {name: p[order] for name, p in found.items()}, n, order, 0 if first is None else len(_codes(first).unique()))
+        _draw_states(axis, {name: p[order] for name, p in found.items()}, n, order, 0 if first is None else len(state_numbers(first).unique()))
         axis.set_title(title)
     return Picture(figure, says=says)
 
@@ -65,7 +65,7 @@ def short_chains(paths: Mapping[object, Sequence[RBM]], data: Tensor, *, every: 
     """
     n_models = min(map(len, paths.values()))
     stops = sorted({round((n_models - 1) * share**2) for share in np.linspace(0, 1, 9)})  # denser at the start, where more happens
-    seen, counts = _codes(data).unique(return_counts=True)
+    seen, counts = state_numbers(data).unique(return_counts=True)
     names = [*(_bits("short_chains", data.shape[1])[code] for code in seen), f"the {2**data.shape[1] - len(seen)} others"]
     target = torch.cat([counts / len(data), torch.zeros(1)]).double()
     best = -float(torch.special.entr(target).sum())
@@ -123,18 +123,13 @@ def _order(n: int, first: Tensor | None) -> Tensor:
     if first.shape[1] != n:
         raise ValueError(f"states: the states to be put in front have {first.shape[1]} bits, expected {n}")
     front = torch.zeros(2**n, dtype=torch.bool)
-    front[_codes(first)] = True
+    front[state_numbers(first)] = True
     return torch.cat([front.nonzero().flatten(), (~front).nonzero().flatten()])
 
 
 def _minus(number: float | Tensor) -> str:
     """Three digits and a real minus."""
     return f"{float(number):.3f}".replace("-", "−")
-
-
-def _codes(v: Tensor) -> Tensor:
-    """Row numbers of v in all_states.  (B, V) -> (B,)."""
-    return (v.long() << torch.arange(v.shape[1] - 1, -1, -1)).sum(1)
 
 
 def _n_bits(function: str, p: np.ndarray) -> int:

@@ -643,7 +643,8 @@ reveal("6.e", 1, "")
 # > **F3.** Greedy layer-wise training is a start for a neural network. It saves errors where labels are few, and less where they are many.
 
 # %% tags=["label-pretraining"]
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
+from deepgen_lib.labels import labelled_rows
+from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
 
 def fine_tuned(start, n_labels, seed, n_updates=50):
     """Share of test errors of a network from `start`, trained on n_labels."""

@@ -193,7 +193,8 @@ for name, view in views.items():
 
 # %% tags=["label-hundred-networks", "atol-0.03"]
 from deepgen_lib import fit
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer, labelled_rows
+from deepgen_lib.labels import labelled_rows
+from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
 
 starts = {"from the DBN": lambda g: MLP.from_dbn(dbn.float(), 10, rng=g),
           "from random weights": lambda g: MLP((784, 500, 2000), 10, rng=g)}

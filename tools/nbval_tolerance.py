@@ -13,9 +13,12 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
 from nbval.plugin import IPyNbCell, coalesce_streams
 
+from tools.kernel_sockets import kernel_transport
 from tools.running import FIXED, PATIENCE, WIDGET, python_path
 from tools.sources import code_cells, read_notebook, tags_of
 from tools.tolerance import first_difference, tolerance_of
@@ -127,6 +130,7 @@ def _notebooks(arguments):
 def pytest_configure(config):
     if not config.option.nbval:
         raise pytest.UsageError("nbval_tolerance: got no --nbval, expected it; this plugin compares notebooks and nothing else")
+    nbval.kernel.KernelManager = lambda **options: KernelManager(**options, **kernel_transport())
     config.option.nbval_current_env = True
     config.option.nbval_kernel_startup_timeout = PATIENCE
     for name, value in FIXED.items():

@@ -11,6 +11,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 
+from tools.kernel_sockets import kernel_transport
 from tools.sources import ROOT, code_cells
 
 FIXED = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -28,7 +29,7 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False,
 
     Raises RuntimeError naming the cell and its error, unless allow_errors.
     """
-    manager = AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager())
+    manager = AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager(), **kernel_transport())
     client = nbclient.NotebookClient(notebook, km=manager, timeout=timeout, startup_timeout=PATIENCE, iopub_timeout=PATIENCE,
                                      allow_errors=allow_errors, record_timing=False, store_widget_state=False, coalesce_streams=True,
                                      resources={"metadata": {"path": str(folder)}})

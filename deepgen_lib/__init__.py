@@ -27,7 +27,7 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data", "load_caltech": "caltech", "load_colour_faces": "caltech",
     "AveragedParameters": "averaging", "AggregatedPosterior": "streams", "SampledPixels": "streams", "greedy_dbn": "stacking",
     "UpDownOptions": "updown", "UpDownTrainer": "updown", "wake_gradients": "updown", "sleep_gradients": "updown",
-    "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",
+    "AdamOptions": "gradient_training", "GradientTrainer": "gradient_training", "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

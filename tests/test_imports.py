@@ -20,7 +20,7 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"sampling", "partition", "objectives"},
     {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
-    {"averaging", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
+    {"averaging", "gradient_training", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"widgets", "checks"},
 ]

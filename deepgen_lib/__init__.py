@@ -28,6 +28,8 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "AveragedParameters": "averaging", "AggregatedPosterior": "streams", "SampledPixels": "streams", "greedy_dbn": "stacking",
     "UpDownOptions": "updown", "UpDownTrainer": "updown", "wake_gradients": "updown", "sleep_gradients": "updown",
     "AdamOptions": "gradient_training", "GradientTrainer": "gradient_training", "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",
+    "VAE": "vae", "mlp_vae": "vae", "normal_kl": "latents", "LinearGaussian": "linear_gaussian", "random_linear_gaussian": "linear_gaussian",
+    "pathwise_gradients": "gradient_estimators", "score_gradients": "gradient_estimators", "QuadraticToy": "gradient_estimators",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

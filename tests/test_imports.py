@@ -18,7 +18,7 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},
-    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference"},
+    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "latents", "vae", "linear_gaussian", "gradient_estimators"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
     {"averaging", "gradient_training", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},

@@ -19,9 +19,9 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 
-from deepgen_lib import CDOptions, DBN, RBM, ais_log_partition, base_rate, fit, greedy_dbn, load_mnist, load_model, save_model
+from deepgen_lib import AdamOptions, CDOptions, DBN, GradientTrainer, RBM, ais_log_partition, base_rate, fit, greedy_dbn, load_mnist, load_model, save_model
 from deepgen_lib.labels import labelled_rows
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
+from deepgen_lib.mlp import MLP
 from deepgen_lib.probe import ProbeResult, linear_probe
 from harness import machine, publish
 
@@ -110,7 +110,7 @@ def tune(task: Task, start: str, n: int, seed: int, rate: float, n_updates: int,
     mlp = MLP.from_dbn(task.dbns["PCD-1"], 10, rng=rng) if start == "DBN" else MLP(SIZES, 10, rng=rng)
     rows = task.subset(n, seed, choosing=choosing)
     x, y = (task.x[task.valid], task.y[task.valid]) if choosing else (task.test_x, task.test_y)
-    trainer = MLPTrainer(mlp, MLPOptions(learning_rate=rate))
+    trainer = GradientTrainer(mlp, AdamOptions(learning_rate=rate))
     watch = (lambda update, model: (update, model.error(x, y))) if n == 60_000 and not choosing else None
     path = fit(trainer, labelled_rows(task.x[rows], task.y[rows], 10), n_updates=n_updates, batch_size=100, watch=watch, rng=rng).history
     return {"error": mlp.error(x, y), "train_error": mlp.error(task.x[rows], task.y[rows]), "path": path}

@@ -2,10 +2,10 @@
 import torch
 from hypothesis import strategies as st
 
-from deepgen_lib import DBN, fit, random_rbm
+from deepgen_lib import DBN, AdamOptions, GradientTrainer, fit, random_rbm
 from deepgen_lib.features import first_layer_filters, linear_combination, maximise_activation, top_images, top_rows
 from deepgen_lib.labels import labelled_rows
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
+from deepgen_lib.mlp import MLP
 from deepgen_lib.probe import ProbeResult, linear_probe
 from tests import bad_values as bad
 from tests.doors import Door, defined, require_all_tried, door_tests
@@ -42,7 +42,7 @@ def doors() -> dict[str, Door]:
     dbn = DBN([random_rbm(4, 3, rng=g), random_rbm(3, 2, rng=g)]).requires_grad_(False)
     x, y = torch.rand(B, 4, dtype=F64, generator=g), torch.tensor([0, 1, 2, 2, 1, 0])
     mlp = MLP((4, 3), K, rng=g).double()
-    trainer = MLPTrainer(mlp, MLPOptions())
+    trainer = GradientTrainer(mlp, AdamOptions())
     view = dict(dbn=bad.of(NO_DBN), level=bad.count(1, 2), units=units(2))
     seen = dict(dbn=dbn, level=2, units=[0, 1])
     probe = dict(features=x, labels=y, test_features=x, test_labels=y, weight_decay=0.1, n_steps=3)
@@ -64,15 +64,15 @@ def doors() -> dict[str, Door]:
         "MLP.logits": Door(mlp.logits, dict(x=x), dict(x=bad.tensors(x)), mlp),
         "MLP.error": Door(mlp.error, dict(x=x, labels=y), dict(x=bad.tensors(x), labels=labels(y, K)), mlp),
         "labelled_rows": Door(labelled_rows, dict(x=x, labels=y, n_classes=K), dict(x=bad.tensors(x, any_columns=True, dtypes=False), labels=labels(y, K), n_classes=bad.count(2))),
-        "MLPOptions": Door(MLPOptions, dict(optimiser="adam"), dict(optimiser=bad.choice("adam", "momentum"), momentum=bad.number(0.0, 0.999), **{r: bad.number(0.0) for r in rates})),
-        "MLPTrainer": Door(MLPTrainer, dict(mlp=mlp, options=MLPOptions()), dict(mlp=bad.of([None, dbn, "mlp"]), options=bad.of([None, {"learning_rate": 0.1}, MLPOptions, "adam"])), mlp),
-        "MLPTrainer.check_data": Door(trainer.check_data, dict(data=labelled_rows(x, y, K)), dict(data=not_one_hot(labelled_rows(x, y, K))), mlp),
-        "MLPTrainer.load_state": Door(trainer.load_state, dict(state=trainer.state()), dict(state=st.sampled_from([({}, "nothing"), (trainer.state() | {"first.c.0": torch.zeros(2, 2)}, "(2, 2)")])), mlp),
+        "AdamOptions": Door(AdamOptions, dict(kind="adam"), dict(kind=bad.choice("adam", "adamax"), schedule=bad.choice("linear", "cosine"), warm_up=bad.number(0.0, 0.9), **{r: bad.number(0.0) for r in rates})),
+        "GradientTrainer": Door(GradientTrainer, dict(model=mlp, options=AdamOptions()), dict(model=bad.of([None, dbn, "mlp"]), options=bad.of([None, {"learning_rate": 0.1}, AdamOptions, "adam"])), mlp),
+        "GradientTrainer.load_state": Door(trainer.load_state, dict(state=trainer.state()), dict(state=st.sampled_from([({}, "nothing"), (trainer.state() | {"exp_avg.c.0": torch.zeros(2, 2)}, "(2, 2)")])), mlp),
+        "MLP.check_data": Door(mlp.check_data, dict(data=labelled_rows(x, y, K)), dict(data=not_one_hot(labelled_rows(x, y, K))), mlp),
         "fit": Door(fit, dict(trainer=trainer, data=labelled_rows(x, y, K), n_updates=1, batch_size=2, rng=g), dict(data=not_one_hot(labelled_rows(x, y, K))), None),
     }
 
 
-MODULES = ["labels", "features", "probe", "mlp"]
+MODULES = ["labels", "features", "probe", "mlp", "gradient_training"]
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "ProbeResult"}, examples=15)
 
 

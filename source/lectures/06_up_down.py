@@ -643,15 +643,16 @@ reveal("6.e", 1, "")
 # > **F3.** Greedy layer-wise training is a start for a neural network. It saves errors where labels are few, and less where they are many.
 
 # %% tags=["label-pretraining"]
+from deepgen_lib import AdamOptions, GradientTrainer
 from deepgen_lib.labels import labelled_rows
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
+from deepgen_lib.mlp import MLP
 
 def fine_tuned(start, n_labels, seed, n_updates=50):
     """Share of test errors of a network from `start`, trained on n_labels."""
     rows = torch.randperm(50_000, generator=G(seed))[:n_labels]
     data = labelled_rows(labelled.images[rows], labelled.labels[rows], 10)
     mlp = start(G(seed))
-    fit(MLPTrainer(mlp, MLPOptions()), data, n_updates=n_updates, batch_size=100, rng=G(seed))
+    fit(GradientTrainer(mlp, AdamOptions()), data, n_updates=n_updates, batch_size=100, rng=G(seed))
     return mlp.error(x_test, y_test)
 
 # %% tags=["label-pretraining-run"]

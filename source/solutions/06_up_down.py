@@ -192,16 +192,16 @@ for name, view in views.items():
 ### END SOLUTION
 
 # %% tags=["label-hundred-networks", "atol-0.03"]
-from deepgen_lib import fit
+from deepgen_lib import AdamOptions, GradientTrainer, fit
 from deepgen_lib.labels import labelled_rows
-from deepgen_lib.mlp import MLP, MLPOptions, MLPTrainer
+from deepgen_lib.mlp import MLP
 
 starts = {"from the DBN": lambda g: MLP.from_dbn(dbn.float(), 10, rng=g),
           "from random weights": lambda g: MLP((784, 500, 2000), 10, rng=g)}
 for name, start in starts.items():
     g = torch.Generator().manual_seed(0)
     mlp = start(g)
-    fit(MLPTrainer(mlp, MLPOptions()), labelled_rows(x.float(), y, 10), n_updates=60, rng=g)
+    fit(GradientTrainer(mlp, AdamOptions()), labelled_rows(x.float(), y, 10), n_updates=60, rng=g)
     print(f"{name}: {mlp.error(x_test.float(), y_test):.2f}")
 
 # %% nbgrader={"grade": false, "grade_id": "ex-6-6c", "locked": false, "schema_version": 3, "solution": true, "task": false}

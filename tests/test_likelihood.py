@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import all_states, bernoulli_log_likelihood, bits_per_dim
-from deepgen_lib.likelihood import normal_log_likelihood
+from deepgen_lib.likelihood import discretised_logistic_log_likelihood, normal_log_likelihood
 
 EXACT = dict(rtol=0, atol=1e-10)
 
@@ -70,3 +70,32 @@ X, L = torch.ones(2, 3), torch.zeros(3)
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("mu", [-5.0, -0.1, 0.0, 0.3, 0.5, 1.0, 1.3, 40.0])
+@pytest.mark.parametrize("log_scale", [-12.0, -7.0, -3.0, -1.0, 0.0, 3.0])
+def test_the_256_grey_levels_of_the_logistic_sum_to_one(mu, log_scale):
+    levels = torch.arange(256, dtype=torch.float64)[:, None] / 255
+    log_p = discretised_logistic_log_likelihood(levels, *(torch.tensor([value], dtype=torch.float64) for value in (mu, log_scale)))
+    assert torch.isfinite(log_p).all() and abs(log_p.exp().sum().item() - 1) < 1e-10
+
+
+def test_a_grey_level_has_the_mass_between_its_edges_and_the_ends_are_open(rng):
+    x = torch.tensor([[0.0, 3 / 255, 128 / 255, 1.0]], dtype=torch.float64)
+    mu, log_scale = torch.rand(5, 4, dtype=torch.float64, generator=rng), torch.randn(5, 4, dtype=torch.float64, generator=rng) - 2
+    low, high = (x - 0.5 / 255).masked_fill(x == 0, -math.inf), (x + 0.5 / 255).masked_fill(x == 1, math.inf)
+    mass = torch.sigmoid((high - mu) / log_scale.exp()) - torch.sigmoid((low - mu) / log_scale.exp())
+    assert_close(discretised_logistic_log_likelihood(x, mu, log_scale), mass.log().sum(-1), rtol=1e-9, atol=1e-10)
+
+
+def test_the_logistic_keeps_its_digits_far_out_where_the_difference_of_sigmoids_is_zero():
+    x, mu, log_scale = (torch.tensor([value], dtype=torch.float64) for value in (200 / 255, -3.0, -6.0))
+    s = math.exp(-6)
+    want = -(200 / 255 + 0.5 / 255 + 3) / s + math.log(math.expm1(1 / 255 / s))  # the tail is exponential: e^-a - e^-b
+    assert_close(discretised_logistic_log_likelihood(x, mu, log_scale).item(), want, rtol=1e-12, atol=0)
+
+
+def test_the_slope_of_the_logistic_is_finite_and_right(rng):
+    x = torch.tensor([[0.0, 17 / 255, 1.0]], dtype=torch.float64)
+    mu, log_scale = (torch.randn(2, 3, dtype=torch.float64, generator=rng, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda m, s: discretised_logistic_log_likelihood(x, m, s), (mu, log_scale))

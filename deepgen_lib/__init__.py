@@ -30,6 +30,7 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "AdamOptions": "gradient_training", "GradientTrainer": "gradient_training", "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",
     "VAE": "vae", "mlp_vae": "vae", "normal_kl": "latents", "LinearGaussian": "linear_gaussian", "random_linear_gaussian": "linear_gaussian",
     "pathwise_gradients": "gradient_estimators", "score_gradients": "gradient_estimators", "QuadraticToy": "gradient_estimators",
+    "NVAE": "nvae", "NVAEConfig": "nvae", "NVAE_TABLE": "nvae", "residual_normal_kl": "residual_normal",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

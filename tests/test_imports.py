@@ -14,11 +14,11 @@ import deepgen_lib
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
     {"kernels", "validate", "shipped"},
-    {"likelihood", "labels", "variational", "whitening", "max_pool", "selectivity"},
+    {"likelihood", "labels", "variational", "whitening", "max_pool", "selectivity", "residual_normal", "logistic_mixture"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},
-    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "latents", "vae", "linear_gaussian", "gradient_estimators"},
+    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
     {"averaging", "gradient_training", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},

@@ -1,0 +1,10 @@
+"""NVAE, a very deep VAE built carefully (Vahdat & Kautz 2020): cells, towers, the model, what training adds, the lecture's table."""
+from .balancing import balance_weights, kl_weight, weighted_kl
+from .cells import EncoderCell, GenerativeCell, SqueezeExcite, encoder_cell_parameters, generative_cell_parameters
+from .config import AUTHORS_MILLIONS, NVAE_TABLE, NVAEConfig
+from .model import NVAE, NVAETerms
+from .spectral import SpectralPenalty, batch_norm_penalty
+from .statistics import reestimated
+
+__all__ = ["AUTHORS_MILLIONS", "NVAE", "NVAE_TABLE", "EncoderCell", "GenerativeCell", "NVAEConfig", "NVAETerms", "SpectralPenalty", "SqueezeExcite", "balance_weights",
+           "batch_norm_penalty", "encoder_cell_parameters", "generative_cell_parameters", "kl_weight", "reestimated", "weighted_kl"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepgen_lib import DBN, BernoulliMixture, plots, random_rbm
+from deepgen_lib import DBN, BernoulliMixture, ConvDBN, plots, random_rbm
+from deepgen_lib.conv_rbm import random_conv_rbm
 from deepgen_lib.plots import explorable, explorables
 from deepgen_lib.widgets import explore, sweep
 from tools.sources import ROOT
@@ -57,7 +58,12 @@ def sampling():
     return plots.dbn.sampling(counts, p, allowed=20)
 
 
-MADE = {"dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair}  # widgets that a function makes of a model, here of a toy
+def occlusion():
+    stack = [random_conv_rbm(1, 2, 2, sigma=0.5, scale=0.7, rng=generator()), random_conv_rbm(2, 2, 2, block=1, rng=generator())]
+    return plots.conv.occlusion(ConvDBN(stack).requires_grad_(False), torch.randn(3, 1, 7, 7, dtype=torch.float64, generator=generator()))
+
+
+MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

@@ -10,7 +10,7 @@ from .conv_rbm import ConvRBM
 from .dbn import DBN
 from .dbn_enumeration import aggregated_posterior, dbn_joint_log_prob, dbn_posterior, recognition_distribution, sleep_kl, wake_kl
 from .enumeration import all_states, exact_log_likelihood, hidden_posterior, joint_log_prob, log_partition, state_numbers, visible_log_prob
-from .kernels import gibbs_half_step, sum_softplus
+from .kernels import gibbs_half_step, nearest_code, sum_softplus
 from .labelled_rbm import LabelledRBM
 from .likelihood import bernoulli_log_likelihood, bits_per_dim
 from .max_pool import probabilistic_max_pool
@@ -22,6 +22,7 @@ from .rbm_training import CDOptions, RBMTrainer
 from .sampling import gibbs_chain, gibbs_step, parallel_tempering, sample_bernoulli
 from .tied import next_rbm, tied_rbm
 from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
+from .vector_quantisation import perplexity, straight_through, vq_losses
 
 _LAZY = {  # name -> the module that holds it; these need more than torch and numpy
     "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data", "load_caltech": "caltech", "load_colour_faces": "caltech",
@@ -31,6 +32,9 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "VAE": "vae", "mlp_vae": "vae", "normal_kl": "latents", "LinearGaussian": "linear_gaussian", "random_linear_gaussian": "linear_gaussian",
     "pathwise_gradients": "gradient_estimators", "score_gradients": "gradient_estimators", "QuadraticToy": "gradient_estimators",
     "NVAE": "nvae", "NVAEConfig": "nvae", "NVAE_TABLE": "nvae", "residual_normal_kl": "residual_normal",
+    "Codebook": "codebook", "VQVAE": "vqvae", "conv_encoder": "conv_networks", "conv_decoder": "conv_networks",
+    "PixelCNN": "autoregressive", "training_rows": "autoregressive", "VQVAE2": "vqvae2", "TwoMaps": "vqvae2", "SwapCodes": "swap_codes", "code_bound": "code_likelihood",
+    "fit_log_scales": "code_likelihood", "load_digit_classifier": "digit_classifier", "load_digit_codes": "vq_shipped", "load_face_codes": "vq_shipped",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

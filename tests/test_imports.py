@@ -14,20 +14,20 @@ import deepgen_lib
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
     {"kernels", "validate", "shipped"},
-    {"likelihood", "labels", "variational", "whitening", "max_pool", "selectivity", "residual_normal", "logistic_mixture"},
+    {"likelihood", "labels", "variational", "whitening", "max_pool", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},
-    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators"},
+    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "codebook", "conv_networks", "vqvae", "vqvae2", "autoregressive", "swap_codes", "code_likelihood", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
-    {"averaging", "gradient_training", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
+    {"averaging", "gradient_training", "digit_classifier", "vq_shipped", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"widgets", "checks"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets"}, "IPython": {"widgets", "checks"}, "triton": {"kernels"}, "tqdm": {"fitting", "data"}}
 BY_COMPUTED_NAME = {"deepgen_lib", "deepgen_lib.plots", "deepgen_lib.checks", "deepgen_lib.checks.engine"}  # load a chapter's file, or a module, on first use
-FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step", "probabilistic_max_pool"]  # design.md, those of chapters 00-03 and 07
+FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step", "probabilistic_max_pool", "nearest_code", "straight_through", "vq_losses"]  # design.md, those of chapters 00-03, 07 and 09
 VERBS = ["claim", "planted_error", "derivation", "predict", "reveal", "explore", "hint", "start_over", "load_mnist", "load_caltech", "fit", "plots", "widgets", "checks", "data"]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..conv_dbn import ConvDBN
-from ..conv_inference import infer
+from ..conv_inference import hierarchical_sweep
 from ..max_pool import probabilistic_max_pool
 from .basic import draw_heatmap, draw_lines
 from .controls import explorable
@@ -131,18 +131,17 @@ def mask(place: str, height: int, width: int) -> Tensor:
     return known
 
 
-def occlusion(dbn: ConvDBN, v: Tensor, *, places: Sequence[str] = PLACES, sweeps: Sequence[int] = (1, 2, 5, 10, 20), seed: int = 0) -> Callable[..., Picture]:
+def occlusion(dbn: ConvDBN, v: Tensor, *, places: Sequence[str] = PLACES, sweeps: Sequence[int] = (1, 2, 5, 10), seed: int = 0) -> Callable[..., Picture]:
     """A render(hidden=..., sweeps=..., top_down=...): pictures (B, 1, H, W), what is left of them, what the network puts there, and the squared error of that.
 
-    The chain starts with zeros where nothing is seen. All is computed here, once; moving a slider only draws.
+    The chain starts with zeros where nothing is seen; shown after n sweeps is what `infer(n_sweeps=n)` gives. All is computed here, once; moving a slider only draws.
     """
     found, size = {}, tuple(v.shape[-2:])
     for place in places:
         known = mask(place, *size).to(v)
         for top_down in (True, False):
-            for n in sweeps:  # the same seed: the longer chain goes on where the shorter one ended
-                rng = torch.Generator().manual_seed(seed)
-                found[place, n, top_down] = infer(dbn, v * known, n_sweeps=n, known=known, top_down=top_down, rng=rng).v
+            guesses = _chain(dbn, v * known, known, max(sweeps), top_down, torch.Generator().manual_seed(seed))
+            found |= {(place, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 2:n]).mean(0)) for n in sweeps}
     errors = {key: (guess - v).square().sum().item() / (1 - mask(key[0], *size)).sum().item() / len(v) for key, guess in found.items()}
     blank = {place: as_ink(v * mask(place, *size).to(v), "white") for place in places}
     whole, tallest = as_ink(v, "white"), 1.1 * max(errors.values())
@@ -162,3 +161,13 @@ def occlusion(dbn: ConvDBN, v: Tensor, *, places: Sequence[str] = PLACES, sweeps
         return Picture(figure, says="What does the network put where nothing is seen, with and without its upper layers?")
 
     return render
+
+
+def _chain(dbn: ConvDBN, v: Tensor, known: Tensor, n_sweeps: int, top_down: bool, rng: torch.Generator) -> list[Tensor]:
+    """E[v | h¹] after each sweep."""
+    with torch.no_grad():
+        hidden, means = dbn.recognise(v, rng), []
+        for _ in range(n_sweeps):
+            v, hidden = hierarchical_sweep(dbn, v, hidden, known=known, top_down=top_down, rng=rng)
+            means.append(dbn.rbms[0].visible_mean(hidden[0]))
+    return means

@@ -59,6 +59,14 @@ def test_the_variance_is_the_exact_one(name, variance):
     assert (squares.std(0) / N**0.5 / variance).max() < 0.03
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_few_draws_are_right_in_the_mean_too(name):
+    """A baseline that sees its own draw would shrink the gradient by a third."""
+    g = generator()
+    means = [torch.stack([part.mean(0) for part in ESTIMATORS[name](TOY, MU, LOG_SIGMA, n_samples=3, rng=g)]) for _ in range(20_000)]
+    assert worst_z(torch.stack(means).unbind(1), TOY.gradient(MU, LOG_SIGMA)) < 4
+
+
 def test_a_baseline_saves_variance_and_pathwise_saves_more():
     plain, helped = TOY.score_variance(MU, LOG_SIGMA), TOY.score_variance(MU, LOG_SIGMA, baseline=TOY.expectation(MU, LOG_SIGMA).item())
     assert (TOY.pathwise_variance(MU, LOG_SIGMA) < helped).all() and (helped < plain).all()

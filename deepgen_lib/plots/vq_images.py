@@ -47,10 +47,10 @@ def code_maps(pictures: Tensor, ids: Tensor, reconstructions: Tensor, values: Te
 
 def usage(counts: Mapping[str, Tensor], *, says: str = "") -> Picture:
     """For each code book how often its codes are chosen, the busiest first, beside the uniform share.  {name: (K,)}"""
-    with drawing(columns=len(counts), width=2.75 * len(counts) + 0.6, height=2.9, sharey=True, squeeze=False) as (figure, axes):
+    with drawing(columns=len(counts), width=2.75 * len(counts) + 0.6, height=3.2, sharey=True, squeeze=False) as (figure, axes):
         for axis, (name, found) in zip(axes[0], counts.items()):
             _draw_usage(axis, found)
-            axis.set_title(f"{name}\n{_usage_in_words(found)}", fontsize=11)
+            axis.set_title(f"{name}\n" + _usage_in_words(found).replace(", ", "\n"), fontsize=10.5)
         axes[0, 0].set_ylabel("share of all choices")
     return Picture(figure, says=says)
 

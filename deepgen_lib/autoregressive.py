@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from .validate import require_count, require_rng
+from .validate import require_count, require_matrix, require_rng
 
 
 class PixelCNN(nn.Module):
@@ -46,7 +46,6 @@ class PixelCNN(nn.Module):
 
     def log_likelihood(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """log p(z | c) in nats, summed over positions.  (B, h, w) int64 -> (B,)."""
-        self._around("PixelCNN.log_likelihood", z, condition)
         log_p = torch.log_softmax(self.logits(z, condition), 1)
         return log_p.gather(1, z[:, None]).sum((1, 2, 3))
 
@@ -66,6 +65,22 @@ class PixelCNN(nn.Module):
                 p = torch.softmax(self._across(row, links, around[:, :, i:i + 1])[:, :, 0, j], 1)
                 z[:, i, j] = torch.multinomial(p, 1, generator=rng)[:, 0]
         return z
+
+    @torch.no_grad()
+    def start_from(self, codes: Tensor, z: Tensor, *, rng: torch.Generator) -> "PixelCNN":
+        """Before training: codes (K, D) that lie close together come in and go out alike, in a random rotation; output biases are the log frequencies in maps z."""
+        require_matrix("PixelCNN.start_from", "codes", codes, dtype=self.place.dtype)
+        width = self.embed.weight.shape[1]
+        if len(codes) != self.n_codes or codes.shape[1] > width:
+            raise ValueError(f"PixelCNN.start_from: codes has shape {tuple(codes.shape)}, expected ({self.n_codes}, D) with D at most the width, {width}; pass model.codebook.codes")
+        _require_ids("PixelCNN.start_from", "z", z, self.n_codes, self.map_size)
+        require_rng("PixelCNN.start_from", rng)
+        form = (codes - codes.mean(0)) / codes.std()
+        into, out = (torch.linalg.qr(torch.randn(width, codes.shape[1], generator=rng, dtype=codes.dtype))[0] for _ in range(2))
+        self.embed.weight.copy_(form @ into.T * (width / codes.shape[1])**0.5 + 0.1 * torch.randn(self.embed.weight.shape, generator=rng, dtype=codes.dtype))
+        self.head[-1].weight.copy_(0.3 * (form @ out.T)[:, :, None, None])
+        self.head[-1].bias.copy_((torch.bincount(z.flatten(), minlength=self.n_codes) + 1).log())
+        return self
 
     def training_loss(self, batch: Tensor, fraction: float, rng: torch.Generator) -> Tensor:
         """Mean of -log p over the batch, for GradientTrainer: maps (B, h, w), or rows of `training_rows` where there is a condition."""

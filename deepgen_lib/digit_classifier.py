@@ -7,11 +7,14 @@ inside a class: look at the nearest training pictures too.
 """
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from .fitting import load_model
 from .labels import require_one_hot
-from .validate import require_images, require_matrix
+from .validate import require_count, require_images, require_matrix
 
 N_PIXELS, N_CLASSES = 784, 10
 
@@ -21,6 +24,8 @@ class DigitClassifier(nn.Module):
 
     def __init__(self, width: int = 16, n_hidden: int = 96):
         super().__init__()
+        require_count("DigitClassifier", "width", width)
+        require_count("DigitClassifier", "n_hidden", n_hidden)
         self.network = nn.Sequential(
             nn.Conv2d(1, width, 5), nn.ReLU(), nn.MaxPool2d(2),               # (B, width, 12, 12)
             nn.Conv2d(width, 2 * width, 5), nn.ReLU(), nn.MaxPool2d(2),       # (B, 2 width, 4, 4)
@@ -47,3 +52,8 @@ class DigitClassifier(nn.Module):
         """Called once by fit: rows of labelled_rows(images, labels, 10)."""
         require_matrix("fit", "data", data, N_PIXELS + N_CLASSES, dtype=next(self.parameters()).dtype)
         require_one_hot("fit", data[:, N_PIXELS:])
+
+
+def load_digit_classifier() -> DigitClassifier:
+    """The shipped one, made by benchmarks/digit_classifier.py: 99 % of the test pictures right."""
+    return load_model(Path(__file__).parent / "embedded/checkpoints/digit_classifier.safetensors", DigitClassifier()).requires_grad_(False)

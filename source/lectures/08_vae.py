@@ -84,7 +84,7 @@ planted_error("08.1", rise, below=0, says="the margins' widths")
 # ## 8.2 A network answers for every x
 #
 # The best $q$ needed $P$, and nobody knows $P$ outside of toys. Let a network compute $\mu(x)$ and $\log\sigma(x)$, and raise the mean bound over training pictures by gradient steps on its weights. The work is done once, and then shared by all $x$: the search is **amortised**. A new
-# $x$ costs one pass through the network. What does it cost in nats? (How the gradient is found is 8.3's matter. For now `fit` does it.)
+# $x$ costs one pass through the network. What does it cost in nats? (How the gradient is found is the matter of 8.3 and 8.4. For now `fit` does it.)
 
 # %% tags=["label-amortise"]
 def encoder_trained_on(pictures):
@@ -117,11 +117,11 @@ asked = {"8 pictures, asked about them": (networks["8 pictures"], few),
 found = {name: torch.stack(gaps(*case)) for name, case in asked.items()}
 plots.table({name: g.mean(1) for name, g in found.items()}, columns=["family", "network"], corner="trained on")
 
-# %% tags=["label-two-gaps-claims"]
+# %% tags=["label-two-gaps-claims", "rtol-0.1", "atol-0.1"]
 claim("08.2", min(g.min() for g in found.values()), above=0, says="smallest gap of either kind, any x")
 share = found["8 pictures, asked about new ones"].mean(1)
-claim("08.2", share[1], above=1.0, says="network's part on new pictures after 8, nats")
-claim("08.2", found["2,000 pictures, asked about new ones"][1].mean(), below=0.3,
+claim("08.2", share[1], above=0.5, says="network's part on new pictures after 8, nats")
+claim("08.2", found["2,000 pictures, asked about new ones"][1].mean(), below=0.4,
       says="network's part after 2,000, nats")
 encoded = toy.bound(new, networks["2,000 pictures"].posterior(new))
 wrong = toy.bound(new, NormalPosterior(toy.posterior(new).mean, margins.log_sigma)) - encoded
@@ -129,7 +129,7 @@ planted_error("08.2", wrong.min(), above=0, says="the margins taken for the best
 reveal("8.b", 1, "Perfect on what it was trained on, and a network like any other: it overfits.")
 
 # %% [markdown]
-# **What to notice.** The family's part is 0.782 for every $x$. The network's part is all that training can lower, and with 2,000 pictures it is gone. With eight it is gone *on those eight* alone. The bound on new pictures then says little about the model: $p(x)$ is the same in
+# **What to notice.** The family's part is 0.782 for every $x$. The network's part is all that training can lower, and with 2,000 pictures little of it is left: 0.093. With eight pictures it is 0.027 *on those eight*, and 1.166 on new ones. The bound on new pictures then says little about the model: $p(x)$ is the same in
 # all three rows.
 #
 # ## 8.3 Sampling blocks the gradient
@@ -149,7 +149,7 @@ print("mu.grad =", mu.grad.tolist(), "  sigma.grad =", sigma.grad.tolist())
 reveal("8.c", 2, "The die does not know where mu came from.")
 
 # %% [markdown]
-# PyTorch answers 0, without a word. Wrong: $\mathbb E[z_1+z_2+z_3]=\mu_1+\mu_2+\mu_3$, so the slope is 1. An encoder trained like that learns from the KL term alone; 8.6 shows what becomes of it.
+# PyTorch answers 0, without a word. Wrong: $\mathbb E[z_1+z_2+z_3]=\mu_1+\mu_2+\mu_3$, so the slope is 1. An encoder trained like that learns from the KL term alone; 8.7 shows what becomes of it.
 #
 # ## 8.4 Two ways round the die
 #
@@ -206,7 +206,7 @@ for name, found in draws.items():
 mixed = score_gradients(hill, mu, log_sigma, n_samples=100_000, rng=G(2))
 forgot = mixed._replace(mu=mixed.mu * 0.5)                      # eps for eps / sigma
 planted_error("08.3", standard_errors(forgot, exact), below=4, says="sigma forgotten in the score")
-frozen = mixed._replace(log_sigma=1e-9 * mixed.log_sigma)       # z = mu + sigma.detach() * eps
+frozen = mixed._replace(log_sigma=0 * mixed.log_sigma)          # z = mu + sigma.detach() * eps
 planted_error("08.3", standard_errors(frozen, exact), below=4, says="sigma cut off from the path")
 
 # %% tags=["label-estimators-table", "rtol-0.03", "atol-0.01"]
@@ -241,8 +241,9 @@ helped = [hill.score_variance(*h, baseline=hill.expectation(*h).item())[0] for h
 lines = {"pathwise": torch.stack([hill.pathwise_variance(*h)[0] for h in here]),
          "score function": torch.stack([hill.score_variance(*h)[0] for h in here]),
          "score, baseline E[f]": torch.stack(helped)}
-plots.lines(widths, lines, xlabel="sigma", ylabel="variance of one draw", log="xy",
-            says="Variance against the width of q, both axes logarithmic.")
+display(plots.lines(widths, lines, xlabel="sigma", ylabel="variance of one draw", log="xy",
+                    says="Variance against the width of q, both axes logarithmic."))
+reveal("8.d", 1, "f(z) hardly changes, but it is multiplied by eps / sigma.")
 
 # %% [markdown]
 # > **08.4.** These variances are exact: drawn ones agree. A *baseline* $b$, $\;(f(z)-b)\,\varepsilon/\sigma$, changes the variance and not the mean; a baseline that looks at its own draw changes the mean too.
@@ -277,9 +278,6 @@ def ratio(n):
     return [(v / hill_n.pathwise_variance(*here))[0] for v in (hill_n.score_variance(*here), hill_n.score_variance(*here, baseline=mean))]
 
 plots.table({f"{n} latents": ratio(n) for n in (1, 2, 20, 200)}, columns=["plain", "with a baseline"], digits=1, corner="times the pathwise variance")
-
-# %% tags=["label-sigma-revealed"]
-reveal("8.d", 1, "f(z) hardly changes, but it is multiplied by eps / sigma.")
 
 # %% [markdown]
 # **What to notice.** The score function knows only *how good* a draw was. It has to find the slope by comparing draws, and all latents share one $f$: with 20 latents it needs 473 draws for one along the path, with 200 it needs 40703. A baseline removes what is common
@@ -326,7 +324,7 @@ vae = trained(mlp_vae(784, (200,), 20, rng=G(0)), 2000)
 bound = vae.bound(test, rng=G(1))
 error = bound.total.std() / len(test) ** 0.5
 print(f"bound {bound.total.mean():.1f} ± {error:.1f} nats: reconstruction {bound.reconstruction.mean():.1f}, KL {bound.kl.mean():.1f}")
-claim("08.6", bound.total.mean(), between=(-110, -104), says="bound on 10,000 test images, nats")
+claim("08.6", bound.total.mean(), between=(-110, -105), says="bound on 10,000 test images, nats")
 
 # %% tags=["label-mnist-pictures", "atol-0.3"]
 some = torch.randperm(10_000, generator=G(2))[:10]
@@ -374,10 +372,10 @@ alone = (test * p.log() + (1 - test) * (1 - p).log()).sum(1).mean()
 rows["(no z: one chance per pixel)"] = [alone, alone, 0.0]
 plots.table(rows, columns=["bound", "reconstruction", "KL"], digits=1)
 
-# %% tags=["label-three-ways-claims"]
+# %% tags=["label-three-ways-claims", "rtol-0.05"]
 lead = lambda name: after["along the path"].total.mean() - after[name].total.mean()
-claim("08.6", lead("score function"), above=15, says="nats by which the path leads the score function")
-claim("08.6", lead("blocked"), above=40, says="nats by which it leads the blocked draw")
+claim("08.6", lead("score function"), above=20, says="nats by which the path leads the score function")
+claim("08.6", lead("blocked"), above=50, says="nats by which it leads the blocked draw")
 claim("08.6", after["blocked"].kl.mean(), below=1.0, says="nats of KL that the blocked encoder uses")
 planted_error("08.6", after["along the path"].kl.mean(), below=1.0, says="the gradient let through")
 reveal("8.e", 1, "Told of its cost alone, the encoder says nothing: q = p(z) for every x.")
@@ -404,10 +402,10 @@ for _ in range(150):
     searching.step()
 best = NormalPosterior(mu.detach(), log_sigma.detach())
 
-# %% tags=["label-search-claims", "rtol-0.05", "atol-0.3"]
+# %% tags=["label-search-claims", "rtol-0.1", "atol-3.0"]
 encoder = vae.bound(x, n_samples=200, rng=G(6)).total
 highest = vae.bound(x, q=best, n_samples=200, rng=G(6)).total
-claim("08.7", (highest - encoder).mean(), between=(2.5, 7.0), says="mean gain by searching, nats")
+claim("08.7", (highest - encoder).mean(), between=(3.0, 6.0), says="mean gain by searching, nats")
 claim("08.7", (highest - encoder).min(), above=0, says="smallest gain of the 100 images")
 exchanged = NormalPosterior(*(p.roll(1, 0) for p in best))
 other = vae.bound(x, q=exchanged, n_samples=200, rng=G(6)).total
@@ -428,7 +426,7 @@ reveal("8.f", 1, "")
 #
 # On the toy all three are known. Its encoder trained on 8 pictures answers for new ones, badly:
 
-# %% tags=["label-weights"]
+# %% tags=["label-weights", "atol-0.1"]
 bad, x8 = networks["8 pictures"], new[:200]
 exact, low = toy.log_likelihood(x8), toy.bound(x8, bad.posterior(x8))
 sizes = [1, 3, 10, 100, 1000]
@@ -437,7 +435,7 @@ ladder = torch.stack([r.mean() for r in runs.values()])
 plots.lines(sizes, {"estimate": ladder, "exact": exact.mean().expand(5), "bound": low.mean().expand(5)},
             xlabel="draws S", ylabel="nats", log="x", says="The importance-weighted bound rises towards log p(x).")
 
-# %% tags=["label-weights-claims"]
+# %% tags=["label-weights-claims", "atol-0.1"]
 claim("08.8", ladder.diff().min(), above=0.01, says="smallest rise from one S to the next, nats")
 claim("08.8", exact.mean() - ladder[-1], above=0, says="log p minus the estimate of 1,000 draws")
 claim("08.8", ladder[1] - low.mean(), above=0.1, says="three draws above the bound")
@@ -446,7 +444,7 @@ planted_error("08.8", exact.mean() - no_share, above=0, says="1/S forgotten")
 logs_first = torch.stack([bad.bound(x8, n_samples=s, rng=G(0)).total.mean() for s in sizes])
 planted_error("08.8", logs_first.diff().min(), above=0.01, says="logarithms first, then the mean")
 over = (runs[10] > exact).double().mean()
-print(f"estimates of 10 draws that lie above log p(x): {100 * over:.0f} %")
+print(f"share of the estimates of 10 draws that lie above log p(x): {over:.2f}")
 
 # %% [markdown]
 # On pictures $w$ is like $e^{-100}$, so sums are kept as logarithms, and draws come in chunks so that memory stays what a chunk needs. For a running total $L=\log\sum w$ a new chunk $c$ gives $L\leftarrow\log(e^L+e^{c})$, computed by `logaddexp`:
@@ -490,12 +488,12 @@ claim("08.10", spent.min(), above=0.2, says="nats of the least used latent")
 planted_error("08.10", normal_kl(*trained(start(Blocked), 100).posterior(test)).mean(0).min(), above=0.2, says="the blocked draw")
 
 # %% tags=["label-walk", "atol-0.3"]
-zero, nine = vae.posterior(test[some[:2]]).mu
-between = torch.stack([zero + t * (nine - zero) for t in torch.linspace(0, 1, 10)])
+one, other = vae.posterior(test[some[:2]]).mu
+between = torch.stack([one + t * (other - one) for t in torch.linspace(0, 1, 10)])
 plots.image_grid(vae.decode(between), columns=10, says="From one image to another in ten equal steps of z.")
 
 # %% [markdown]
-# **What to notice.** All twenty are in use, with one to two nats each: 26 nats about a picture, and with them it comes back. On the way from one image to the other the strokes bend; pixels do not fade in and out.
+# **What to notice.** All twenty are in use, with 0.7 to 1.8 nats each: 25.4 nats about a picture, and with them it comes back. On the way from one image to the other the strokes bend; pixels do not fade in and out.
 #
 # ## 8.11 Summary
 #

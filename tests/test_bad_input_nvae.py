@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from deepgen_lib.logistic_mixture import logistic_mixture_log_likelihood, logistic_mixture_mean, mixture_channels, sample_logistic_mixture
-from deepgen_lib.nvae import NVAE, NVAEConfig, SpectralPenalty, balance_weights, batch_norm_penalty, kl_weight, reestimated
+from deepgen_lib.nvae import NVAE, NVAEConfig, SpectralPenalty, balance_weights, batch_norm_penalty, encoder_fields, generative_fields, kl_weight, network_parts, reestimated
 from deepgen_lib.nvae.cells import EncoderCell, GenerativeCell, encoder_cell_parameters, generative_cell_parameters, squeeze_parameters
 from deepgen_lib.residual_normal import ResidualNormal, practical, residual_normal_kl, two_normals_kl
 from tests import bad_values as bad
@@ -17,6 +17,7 @@ INNER = {"bend": "practical without the questions", "relative_to": "inner loop",
          "Upsample": "no argument", "ResidualCell": "built by the cells", "squeeze_width": "asked through squeeze_parameters", "head_channels": "asked by NVAE", "head_log_likelihood": "asked by NVAE",
          "head_mean": "asked by NVAE", "head_draw": "asked by NVAE", "weighted_kl": "inner loop", "evaluating": "inner"}
 NO_MODULES = [None, 3, "model", torch.zeros(2), [nn.Linear(1, 1)]]
+NO_CONFIGS = st.sampled_from([None, "MNIST", 3, {"groups": (1, 2)}]).map(lambda value: (value, type(value).__name__))
 NO_GENERATORS = bad.of(bad.NO_GENERATORS[1:])  # None is torch's own
 
 
@@ -78,7 +79,8 @@ def doors() -> dict[str, Door]:
         "SpectralPenalty": Door(SpectralPenalty, dict(network=nn.Conv2d(1, 1, 1)), dict(network=bad.of(NO_MODULES))),
         "SpectralPenalty.iterate": Door(SpectralPenalty(nn.Conv2d(1, 1, 1)).iterate, dict(n_steps=1), dict(n_steps=bad.count(1))),
         "batch_norm_penalty": Door(batch_norm_penalty, dict(network=model), dict(network=bad.of(NO_MODULES))),
-        "NVAE": Door(NVAE, dict(config=model.config, rng=g), dict(config=st.sampled_from([(None, "NoneType"), ("MNIST", "str"), (model.config.__dict__, "dict")]), rng=NO_GENERATORS)),
+        **{f.__name__: Door(f, dict(config=model.config), dict(config=NO_CONFIGS)) for f in (network_parts, encoder_fields, generative_fields)},
+        "NVAE": Door(NVAE, dict(config=model.config, rng=g), dict(config=NO_CONFIGS, rng=NO_GENERATORS)),
         "NVAE.elbo": Door(model.elbo, dict(x=x, rng=g), dict(x=images(x, binary=True), rng=NO_GENERATORS), model),
         "NVAE.noise": Door(model.noise, dict(n=2, rng=g), dict(n=bad.count(1), rng=NO_GENERATORS), model),
         "NVAE.latents": Door(model.latents, dict(x=x, rng=g), dict(x=images(x, binary=True), rng=NO_GENERATORS), model),
@@ -91,7 +93,7 @@ def doors() -> dict[str, Door]:
     }
 
 
-MODULES = ["residual_normal", "logistic_mixture", *(f"nvae.{name}" for name in ("config", "cells", "towers", "heads", "model", "balancing", "spectral", "statistics"))]
+MODULES = ["residual_normal", "logistic_mixture", *(f"nvae.{name}" for name in ("anatomy", "config", "cells", "towers", "heads", "model", "balancing", "spectral", "statistics"))]
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=3)
 
 

@@ -8,7 +8,8 @@ import torch
 from deepgen_lib import ConvDBN, plots
 from deepgen_lib.conv_inference import infer
 from deepgen_lib.conv_rbm import random_conv_rbm
-from deepgen_lib.plots.conv import as_ink, mask
+from deepgen_lib.conv_networks import half_known
+from deepgen_lib.plots.conv import as_ink
 
 
 def toy(seed: int = 0) -> ConvDBN:
@@ -88,19 +89,11 @@ def test_entropies_are_shares_of_the_layer():
     assert heights[0][-1] == 1 and heights[0][:-1].sum() == 0 and heights[1][0] == heights[1][-1] == 0.5
 
 
-@pytest.mark.parametrize("place, covered", [("left half", (slice(None), slice(0, 3))), ("right half", (slice(None), slice(4, 7))), ("upper half", (slice(0, 3), slice(None))), ("lower half", (slice(4, 7), slice(None)))], ids=range(4))
-def test_a_mask_covers_the_half_that_it_names(place, covered):
-    known = mask(place, 7, 7)[0, 0]
-    assert known[covered].sum() == 0 and known.sum() == 28
-    with pytest.raises(ValueError, match="place is 'middle', expected one of 'left half'"):
-        mask("middle", 7, 7)
-
-
 def test_the_widget_shows_the_inference_of_its_setting_and_its_error():
     dbn, v = toy(), faces()
     render = plots.conv.occlusion(dbn, v, sweeps=(1, 4))
-    for place in ("left half", "lower half"):
-        known = mask(place, 7, 7).double()
+    for place in ("left", "bottom"):
+        known = half_known(place, size=(7, 7)).double()
         for top_down in (True, False):
             guess = infer(dbn, v * known, n_sweeps=4, known=known, top_down=top_down, rng=torch.Generator().manual_seed(0)).v
             picture = render(hidden=place, sweeps=4, top_down=top_down)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..conv_dbn import ConvDBN
 from ..conv_inference import hierarchical_sweep
+from ..conv_networks import SIDES, completion_error, half_known
 from ..max_pool import probabilistic_max_pool
 from .basic import draw_heatmap, draw_lines
 from .controls import explorable
@@ -21,7 +22,6 @@ from .picture import Picture
 from .style import BLACK, colour, drawing, roles
 
 WHITE_REACH = 3.0  # standard deviations of a whitened picture from middle grey to black or white
-PLACES = ("left half", "right half", "upper half", "lower half")
 
 
 def as_ink(images, contrast: str) -> np.ndarray:
@@ -117,37 +117,24 @@ def entropies(values: Mapping[str, Tensor], n_classes: int, *, says: str = "") -
     return Picture(figure, says=says)
 
 
-def mask(place: str, height: int, width: int) -> Tensor:
-    """1 where a picture is seen, 0 in the half that is covered.  -> (1, 1, height, width)."""
-    if place not in PLACES:
-        raise ValueError(f"mask: place is {place!r}, expected one of {', '.join(map(repr, PLACES))}")
-    known = torch.ones(1, 1, height, width)
-    rows, columns = slice(None), slice(None)
-    if place in PLACES[:2]:
-        columns = slice(0, width // 2) if place == "left half" else slice(width - width // 2, None)
-    else:
-        rows = slice(0, height // 2) if place == "upper half" else slice(height - height // 2, None)
-    known[..., rows, columns] = 0
-    return known
-
-
-def occlusion(dbn: ConvDBN, v: Tensor, *, places: Sequence[str] = PLACES, sweeps: Sequence[int] = (1, 2, 5, 10), seed: int = 0) -> Callable[..., Picture]:
+def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: Sequence[int] = (1, 2, 5, 10), seed: int = 0) -> Callable[..., Picture]:
     """A render(hidden=..., sweeps=..., top_down=...): pictures (B, 1, H, W), what is left of them, what the network puts there, and the squared error of that.
 
     The chain starts with zeros where nothing is seen; shown after n sweeps is what `infer(n_sweeps=n)` gives. All is computed here, once; moving a slider only draws.
     """
-    found, size = {}, tuple(v.shape[-2:])
-    for place in places:
-        known = mask(place, *size).to(v)
+    found, errors = {}, {}
+    masks = {side: half_known(side, size=tuple(v.shape[-2:])).to(v) for side in sides}
+    for side, known in masks.items():
         for top_down in (True, False):
             guesses = _chain(dbn, v * known, known, max(sweeps), top_down, torch.Generator().manual_seed(seed))
-            found |= {(place, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 2:n]).mean(0)) for n in sweeps}
-    errors = {key: (guess - v).square().sum().item() / (1 - mask(key[0], *size)).sum().item() / len(v) for key, guess in found.items()}
-    blank = {place: as_ink(v * mask(place, *size).to(v), "white") for place in places}
+            found |= {(side, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 2:n]).mean(0)) for n in sweeps}
+    for key, guess in found.items():
+        errors[key] = completion_error(guess, v, masks[key[0]]).mean().item()
+    blank = {side: as_ink(v * known, "white") for side, known in masks.items()}
     whole, tallest = as_ink(v, "white"), 1.1 * max(errors.values())
 
-    @explorable(hidden=list(places), sweeps=list(sweeps), top_down=[("on", True), ("off", False)])
-    def render(*, hidden: str = places[0], sweeps: int = sweeps[-1], top_down: bool = True) -> Picture:
+    @explorable(hidden=list(sides), sweeps=list(sweeps), top_down=[("on", True), ("off", False)])
+    def render(*, hidden: str = sides[0], sweeps: int = sweeps[-1], top_down: bool = True) -> Picture:
         sheet = np.concatenate([whole, blank[hidden], as_ink(found[hidden, sweeps, top_down], "white")])
         with drawing(columns=2, width=9.4, height=4.4, width_ratios=(1.7, 1)) as (figure, axes):
             draw_images(axes[0], sheet, columns=len(v), row_labels=["face", "seen", "filled in"])

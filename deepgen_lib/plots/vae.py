@@ -76,7 +76,7 @@ def searched(encoder: Tensor, best: Tensor, *, says: str = "") -> Picture:
     with drawing(width=5.4, height=4.4) as (figure, axis):
         draw_scatter(axis, {"": points})
         axis.plot(ends, ends, color=colour("other"), linestyle=":", label="_no gain")
-        axis.text(ends[1], ends[1], "no gain  ", ha="right", va="top", color=colour("other"))
+        axis.text(0.74, 0.66, "no gain", transform=axis.transAxes, color=colour("other"))
         axis.set(xlabel="bound with the encoder's q, nats", ylabel="bound with the best q for this x", xlim=ends, ylim=ends, title=f"mean gain {(points[:, 1] - points[:, 0]).mean():.2f} nats")
     return Picture(figure, says=says)
 

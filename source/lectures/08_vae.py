@@ -115,7 +115,8 @@ asked = {"8 pictures, asked about them": (networks["8 pictures"], few),
          "8 pictures, asked about new ones": (networks["8 pictures"], new),
          "2,000 pictures, asked about new ones": (networks["2,000 pictures"], new)}
 found = {name: torch.stack(gaps(*case)) for name, case in asked.items()}
-plots.table({name: g.mean(1) for name, g in found.items()}, columns=["family", "network"], corner="trained on")
+plots.table({name: g.mean(1) for name, g in found.items()}, columns=["family", "network"],
+            corner="trained on")
 
 # %% tags=["label-two-gaps-claims", "rtol-0.1", "atol-0.1"]
 claim("08.2", min(g.min() for g in found.values()), above=0, says="smallest gap of either kind, any x")
@@ -161,25 +162,26 @@ reveal("8.c", 2, "The die does not know where mu came from.")
 # **Differentiate the distribution itself** (score function, *REINFORCE*; Williams 1992). $\nabla_\mu\int q f=\int q\,(\nabla_\mu\log q)\,f$, an average again:
 # $$\nabla_\mu\mathbb E[f]=\mathbb E\Big[f(z)\,\frac{\varepsilon}{\sigma}\Big],\qquad\nabla_{\log\sigma}\mathbb E[f]=\mathbb E\big[f(z)\,(\varepsilon^2-1)\big].$$
 #
-# Are both right? For normal $q$ and polynomial $f$ expectations can be computed to the last digit, by Gauss-Hermite quadrature: 20 well-chosen $\varepsilon$ with weights. One hundred random polynomials of degree 6:
+# Are both right? For polynomials $f$ the mean can be written down, from the moments of $\varepsilon$, and then differentiated. The two averages on the right we compute to the last digit by Gauss-Hermite quadrature, 20 well-chosen $\varepsilon$ with weights. One hundred random polynomials of degree 6:
 
 # %% tags=["label-derivation"]
+def slope_of_mean(c, sigma=0.7):
+    """By the moments of eps: E[eps^k] = 1, 1, 3, 15 for k = 0, 2, 4, 6, else 0."""
+    mu, moments = torch.tensor(0.3, dtype=torch.float64, requires_grad=True), {0: 1, 2: 1, 4: 3, 6: 15}
+    mean = sum(c[n] * math.comb(n, k) * mu ** (n - k) * sigma**k * m
+               for n in range(7) for k, m in moments.items() if k <= n)
+    return torch.autograd.grad(mean, mu)[0]
+
+# %% tags=["label-derivation-run"]
 import numpy as np
 
 e, w = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(20))
 w = w / w.sum()                                                 # E[g(eps)] = sum of w g(e)
 f = lambda c, z: (c[:, None] * z ** torch.arange(len(c))[:, None]).sum(0)
-
-def slope_of_mean(c, mu=0.3, sigma=0.7):
-    mu = torch.tensor(mu, dtype=torch.float64, requires_grad=True)
-    return torch.autograd.grad(w @ f(c, mu + sigma * e), mu)[0]
-
 pathwise = lambda c: w @ f(c[1:] * torch.arange(1, len(c)), 0.3 + 0.7 * e)
 score = lambda c: w @ (f(c, 0.3 + 0.7 * e) * e / 0.7)
-
-# %% tags=["label-derivation-run"]
 polynomials = [torch.randn(7, generator=G(seed)).double() for seed in range(100)]
-derivation("08.3", {"slope of the mean": slope_of_mean, "mean of f'(z)": pathwise,
+derivation("08.3", {"slope of E[f]": slope_of_mean, "mean of f'(z)": pathwise,
                     "mean of f(z) eps / sigma": score}, polynomials)
 
 # %% [markdown]
@@ -202,7 +204,7 @@ def standard_errors(found, exact):
     return max(((d.mean(0) - t).abs() / (d.std(0) / len(d) ** 0.5)).max() for d, t in zip(found, exact))
 
 for name, found in draws.items():
-    claim("08.3", standard_errors(found, exact), below=4, says=f"{name}: errors of its mean, of 100,000 draws")
+    claim("08.3", standard_errors(found, exact), below=4, says=f"{name}: its mean's miss in errors")
 mixed = score_gradients(hill, mu, log_sigma, n_samples=100_000, rng=G(2))
 forgot = mixed._replace(mu=mixed.mu * 0.5)                      # eps for eps / sigma
 planted_error("08.3", standard_errors(forgot, exact), below=4, says="sigma forgotten in the score")
@@ -249,12 +251,14 @@ reveal("8.d", 1, "f(z) hardly changes, but it is multiplied by eps / sigma.")
 # > **08.4.** These variances are exact: drawn ones agree. A *baseline* $b$, $\;(f(z)-b)\,\varepsilon/\sigma$, changes the variance and not the mean; a baseline that looks at its own draw changes the mean too.
 
 # %% tags=["label-variances-claims"]
-predicted = {"pathwise": hill.pathwise_variance(mu, log_sigma), "score function": hill.score_variance(mu, log_sigma)}
+predicted = {"pathwise": hill.pathwise_variance(mu, log_sigma),
+             "score function": hill.score_variance(mu, log_sigma)}
 for name, d in draws.items():
     off = (d.mu.var(0) / predicted[name] - 1).abs().max()
     claim("08.4", off, below=0.05, says=f"{name}: drawn variance against the exact one, share")
 raw = (draws["score function"].mu ** 2).mean(0)
-planted_error("08.4", (raw / predicted["score function"] - 1).abs().max(), below=0.05, says="the mean's square left in")
+off = (raw / predicted["score function"] - 1).abs().max()
+planted_error("08.4", off, below=0.05, says="the mean's square left in")
 
 # %% tags=["label-baseline"]
 def many_pairs(baseline, n=20_000):
@@ -265,19 +269,21 @@ def many_pairs(baseline, n=20_000):
 
 error = lambda g: ((g.mean(0) - exact.mu).abs() / (g.std(0) / len(g) ** 0.5)).max()
 claim("08.4", error(many_pairs(lambda v: v.flip(1))), below=4, says="baseline: the other draw")
-planted_error("08.4", error(many_pairs(lambda v: v.mean(1, keepdim=True))), below=4, says="baseline: the mean of both, its own included")
+both = many_pairs(lambda v: v.mean(1, keepdim=True))
+planted_error("08.4", error(both), below=4, says="baseline: the mean of both draws")
 saved = many_pairs(lambda v: 0 * v).var(0) / many_pairs(lambda v: v.flip(1)).var(0)
 print(f"the other draw as a baseline divides the variance by {saved[0]:.1f}")
 
 # %% tags=["label-dimensions", "rtol-0.01"]
 def ratio(n):
-    """Score function's variance over pathwise, n latents of width 0.5."""
+    """Score function's variance over the pathwise one, n latents of width 0.5: (plain, helped)."""
     hill_n = QuadraticToy(torch.full((n,), 0.5).double())
     here = torch.zeros(n).double(), torch.full((n,), 0.5).double().log()
-    mean = hill_n.expectation(*here).item()
-    return [(v / hill_n.pathwise_variance(*here))[0] for v in (hill_n.score_variance(*here), hill_n.score_variance(*here, baseline=mean))]
+    helped = hill_n.score_variance(*here, baseline=hill_n.expectation(*here).item())
+    return [(v / hill_n.pathwise_variance(*here))[0] for v in (hill_n.score_variance(*here), helped)]
 
-plots.table({f"{n} latents": ratio(n) for n in (1, 2, 20, 200)}, columns=["plain", "with a baseline"], digits=1, corner="times the pathwise variance")
+rows = {f"K = {n}": ratio(n) for n in (1, 2, 20, 200)}
+plots.table(rows, columns=["plain", "baseline E[f]"], digits=1, corner="times the pathwise variance")
 
 # %% [markdown]
 # **What to notice.** The score function knows only *how good* a draw was. It has to find the slope by comparing draws, and all latents share one $f$: with 20 latents it needs 473 draws for one along the path, with 200 it needs 40703. A baseline removes what is common
@@ -294,7 +300,7 @@ slope = math.exp(-0.08) / math.sqrt(2 * math.pi)
 by_score = score_gradients(step, *at_step, n_samples=100_000, rng=G(8)).mu
 by_path = pathwise_gradients(step, *at_step, n_samples=100_000, rng=G(8)).mu
 print(f"exact {slope:.3f}   score function {by_score.mean():.2f}   pathwise {by_path.mean():.1f}")
-claim("08.5", (by_score.mean() - slope).abs(), below=0.01, says="score function across a step, distance from the exact slope")
+claim("08.5", (by_score.mean() - slope).abs(), below=0.01, says="score function's miss across a step")
 planted_error("08.5", (by_path.mean() - slope).abs(), below=0.01, says="the path across a step")
 
 # %% [markdown]
@@ -323,14 +329,16 @@ vae = trained(mlp_vae(784, (200,), 20, rng=G(0)), 2000)
 # %% tags=["label-mnist-bound", "rtol-0.03"]
 bound = vae.bound(test, rng=G(1))
 error = bound.total.std() / len(test) ** 0.5
-print(f"bound {bound.total.mean():.1f} ± {error:.1f} nats: reconstruction {bound.reconstruction.mean():.1f}, KL {bound.kl.mean():.1f}")
+print(f"bound {bound.total.mean():.1f} ± {error:.1f} nats")
+print(f"reconstruction {bound.reconstruction.mean():.1f}, KL {bound.kl.mean():.1f}")
 claim("08.6", bound.total.mean(), between=(-110, -105), says="bound on 10,000 test images, nats")
 
 # %% tags=["label-mnist-pictures", "atol-0.3"]
 some = torch.randperm(10_000, generator=G(2))[:10]
 again = vae.decode(vae.posterior(test[some]).mu)
 dreams = vae.sample(20, means=True, rng=G(3))
-plots.image_grid(torch.cat([test[some], again, dreams]), columns=10, row_labels=["x", "decoded", "samples", ""],
+plots.image_grid(torch.cat([test[some], again, dreams]), columns=10,
+                 row_labels=["x", "decoded", "samples", ""],
                  says="Test images, what comes back from their 20 numbers, and samples.")
 
 # %% [markdown]
@@ -363,7 +371,10 @@ predict("8.e", "After 500 updates the bound of the blocked one is",
         ["as good: the decoder makes up for it", "that of a model without z", "lower than at the start"])
 
 # %% tags=["label-three-ways-run", "rtol-0.05"]
-start = lambda kind: (lambda v: kind(v.encoder, v.decoder, sizes=(784, 20)))(mlp_vae(784, (200,), 20, rng=G(0)))
+def start(kind):
+    fresh = mlp_vae(784, (200,), 20, rng=G(0))
+    return kind(fresh.encoder, fresh.decoder, sizes=(784, 20))
+
 ways = {"along the path": VAE, "score function": ByScore, "blocked": Blocked}
 after = {name: trained(start(kind), 500, 0.001).bound(test, rng=G(1)) for name, kind in ways.items()}
 rows = {name: [b.total.mean(), b.reconstruction.mean(), b.kl.mean()] for name, b in after.items()}
@@ -410,7 +421,7 @@ claim("08.7", (highest - encoder).min(), above=0, says="smallest gain of the 100
 exchanged = NormalPosterior(*(p.roll(1, 0) for p in best))
 other = vae.bound(x, q=exchanged, n_samples=200, rng=G(6)).total
 planted_error("08.7", (other - encoder).min(), above=0, says="the best q of another image")
-display(plots.vae.searched(encoder, highest, says="A hundred test images, with the encoder's q and with the best found."))
+display(plots.vae.searched(encoder, highest, says="A hundred test images, two q's for each."))
 reveal("8.f", 1, "")
 
 # %% [markdown]
@@ -430,10 +441,12 @@ reveal("8.f", 1, "")
 bad, x8 = networks["8 pictures"], new[:200]
 exact, low = toy.log_likelihood(x8), toy.bound(x8, bad.posterior(x8))
 sizes = [1, 3, 10, 100, 1000]
-runs = {s: torch.stack([bad.importance_bound(x8, n_samples=s, rng=G(i)) for i in range(20)]) for s in sizes}
+estimate = lambda s, seed: bad.importance_bound(x8, n_samples=s, rng=G(seed))
+runs = {s: torch.stack([estimate(s, seed) for seed in range(20)]) for s in sizes}
 ladder = torch.stack([r.mean() for r in runs.values()])
-plots.lines(sizes, {"estimate": ladder, "exact": exact.mean().expand(5), "bound": low.mean().expand(5)},
-            xlabel="draws S", ylabel="nats", log="x", says="The importance-weighted bound rises towards log p(x).")
+level = {"exact": exact.mean().expand(5), "bound": low.mean().expand(5)}
+plots.lines(sizes, {"estimate": ladder, **level}, xlabel="draws S", ylabel="nats", log="x",
+            says="The importance-weighted bound rises towards log p(x).")
 
 # %% tags=["label-weights-claims", "atol-0.1"]
 claim("08.8", ladder.diff().min(), above=0.01, says="smallest rise from one S to the next, nats")
@@ -467,11 +480,11 @@ claim("08.8", (streamed - at_once).abs().max(), below=1e-10, says="streaming aga
 counts = [1, 10, 100, 1000]
 tight = [vae.importance_bound(x, n_samples=s, rng=G(7)).mean() for s in counts]
 rows = {"encoder's bound": [encoder.mean()], "bound with the best q": [highest.mean()]}
-rows |= {f"importance-weighted, {s} draws": [t] for s, t in zip(counts, tight)}
+rows |= {f"importance-weighted, S = {s}": [t] for s, t in zip(counts, tight)}
 display(plots.table(rows, columns=["nats, 100 test images"], digits=1))
-claim("08.9", tight[-1] - encoder.mean(), between=(3, 8), says="nats between bound and 1,000 weighted draws")
+claim("08.9", tight[-1] - encoder.mean(), between=(3, 8), says="gain by 1,000 weighted draws, nats")
 naive = all_at_once(vae, x, 1000, G(7)).exp().mean(0).log().mean()
-planted_error("08.9", naive - encoder.mean(), between=(3, 8), says="weights that are not kept as logarithms")
+planted_error("08.9", naive - encoder.mean(), between=(3, 8), says="weights not kept as logarithms")
 
 # %% [markdown]
 # **What to notice.** A thousand weighted draws from the *encoder's* $q$ are worth more than the best $q$ with one: importance weights repair the family and the network at once, at a thousand times the price. They judge a model more fairly than its bound does. They do not say by how much they still fall short: a lower bound
@@ -485,15 +498,20 @@ planted_error("08.9", naive - encoder.mean(), between=(3, 8), says="weights that
 spent = normal_kl(*vae.posterior(test)).mean(0)                 # (20,)
 print(f"most {spent.max():.1f}, least {spent.min():.1f}, all {spent.sum():.1f} nats")
 claim("08.10", spent.min(), above=0.2, says="nats of the least used latent")
-planted_error("08.10", normal_kl(*trained(start(Blocked), 100).posterior(test)).mean(0).min(), above=0.2, says="the blocked draw")
+unused = normal_kl(*trained(start(Blocked), 100).posterior(test)).mean(0).min()
+planted_error("08.10", unused, above=0.2, says="the blocked draw")
 
 # %% tags=["label-walk", "atol-0.3"]
-one, other = vae.posterior(test[some[:2]]).mu
-between = torch.stack([one + t * (other - one) for t in torch.linspace(0, 1, 10)])
-plots.image_grid(vae.decode(between), columns=10, says="From one image to another in ten equal steps of z.")
+seven, nine = test[some[[4, 7]]]
+way = torch.linspace(0, 1, 10)[:, None]
+mixed = (1 - way) * seven + way * nine
+ends = vae.posterior(torch.stack([seven, nine])).mu
+walked = vae.decode((1 - way) * ends[0] + way * ends[1])
+plots.image_grid(torch.cat([walked, mixed]), columns=10, row_labels=["steps of z", "steps of pixels"],
+                 says="From one image to another in equal steps, of z and of the pixels.")
 
 # %% [markdown]
-# **What to notice.** All twenty are in use, with 0.7 to 1.8 nats each: 25.4 nats about a picture, and with them it comes back. On the way from one image to the other the strokes bend; pixels do not fade in and out.
+# **What to notice.** All twenty are in use, with 0.7 to 1.8 nats each: 25.4 nats about a picture, and with them it comes back. On the way from the 7 to the 9 strokes bend and grow; pixels mixed in the same shares show two pictures, one through the other.
 #
 # ## 8.11 Summary
 #

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .kernels import nearest_code
 from .validate import require_finite, require_matrix, require_tensor
@@ -59,10 +60,26 @@ def look_up(codes: Tensor, ids: Tensor) -> Tensor:
     return codes.index_select(0, ids.flatten()).view(*ids.shape, -1)
 
 
+class _SquaredDistance(torch.autograd.Function):
+    """‖a - sg(b)‖² of each example: the stop-gradient is that backward answers for a alone.  (B, ..., D) twice -> (B,)."""
+
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
+        difference = a - b
+        ctx.save_for_backward(difference)
+        return difference.square().flatten(1).sum(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        difference, = ctx.saved_tensors
+        return (2 * gradient).view(-1, *[1] * (difference.ndim - 1)) * difference, None
+
+
 def losses(z_e: Tensor, z_q: Tensor) -> VQLosses:
     """`vq_losses` without its checks, the codes looked up: z_q = codes[ids].  (B, ..., D) twice."""
-    towards_encoder, towards_code = z_e.detach() - z_q, z_e - z_q.detach()
-    return VQLosses(towards_encoder.square().flatten(1).sum(1), towards_code.square().flatten(1).sum(1))
+    commitment = _SquaredDistance.apply(z_e, z_q)
+    return VQLosses(_SquaredDistance.apply(z_q, z_e) if z_q.requires_grad else commitment.detach(), commitment)
 
 
 def perplexity(counts: Tensor) -> Tensor:

@@ -73,14 +73,16 @@ class _Screen:
         centred = z - self.origin
         lengths = torch.linalg.vector_norm(centred, dim=1)
         torch.addmm(self.bias, centred, self.columns, alpha=-1, out=scores)
-        blocks = scores.view(len(z), -1, self.block)
-        minima = blocks.amin(2)                                    # (n, blocks)
+        n_blocks = self.n_columns // self.block
+        minima = scores.view(len(z), n_blocks, self.block).amin(2)
         best, block = minima.min(1)
-        inside = blocks[torch.arange(len(z), device=z.device), block]   # (n, block): the scores beside the best
-        ids = block * self.block + inside.argmin(1)
-        limit = (best + self.margin(lengths, self.largest))[:, None]
-        rivals = (minima <= limit).sum(1) + (inside <= limit).sum(1)
-        close = ((rivals != 2) | ~torch.isfinite(limit[:, 0])).nonzero()[:, 0]
+        first = torch.arange(0, len(z) * n_blocks, n_blocks, device=z.device)
+        inside = scores.view(-1, self.block).index_select(0, first + block)   # (n, block): the scores beside the best
+        place = inside.argmin(1)
+        ids = block * self.block + place
+        rival = torch.minimum(minima.scatter_(1, block[:, None], torch.inf).amin(1), inside.scatter_(1, place[:, None], torch.inf).amin(1))
+        limit = best + self.margin(lengths, self.largest)
+        close = (~(rival > limit)).nonzero()[:, 0]                            # where NaN or infinite, too
         if len(close):
             ids[close] = self.decide(z[close], scores[close, :len(self.codes)], lengths[close])
         return ids

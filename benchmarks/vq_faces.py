@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 
 from deepgen_lib import fit, load_colour_faces, save_model
 from deepgen_lib.autoregressive import training_rows
@@ -47,12 +48,23 @@ def with_mirrors(split: str) -> Tensor:
     return torch.cat([x, x.flip(3)])
 
 
-def errors(model: nn.Module, x: Tensor) -> dict[str, tuple[float, float]]:
-    """(coarse, fine) mean square error of each way to decode; another face: the picture 37 places on, of another person."""
+def coarse_and_fine(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Means over blocks of 4 x 4 pixels, and the rest."""
+    coarse = interpolate(avg_pool2d(x, 4), scale_factor=4, mode="nearest")
+    return coarse, x - coarse
+
+
+def agreement(x: Tensor, y: Tensor, mean_face: Tensor) -> list[float]:
+    """Correlation of x and y over all pixels, the mean face taken off both: coarse, fine."""
+    return [torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1].item() for a, b in zip(coarse_and_fine(x - mean_face), coarse_and_fine(y - mean_face))]
+
+
+def errors(model: nn.Module, x: Tensor, mean_face: Tensor) -> dict[str, tuple[float, ...]]:
+    """(coarse, fine) mean square error and (coarse, fine) correlation of each way to decode; another face: the picture 37 places on, of another person."""
     maps, other = model.encode(x), torch.arange(len(x)).roll(37)
     decoded = (model.decode(maps), model.decode(maps, without="bottom"), model.decode(maps, without="top"),
                model.decode(TwoMaps(maps.top, maps.bottom[other])), model.decode(TwoMaps(maps.top[other], maps.bottom)))
-    return {name: tuple(part.mean().item() for part in error_by_scale(x, y)) for name, y in zip(LEVELS, decoded)}
+    return {name: (*(part.mean().item() for part in error_by_scale(x, y)), *agreement(x, y, mean_face)) for name, y in zip(LEVELS, decoded)}
 
 
 def run(seed: int, ships: bool) -> dict:
@@ -60,7 +72,7 @@ def run(seed: int, ships: bool) -> dict:
     model = new_face_vqvae2(rng=torch.Generator().manual_seed(seed))
     seconds = {"vqvae2": trained("vqvae2", model, faces, 32, 0.002, seed)}
     maps = model.encode(test)
-    row = {"seed": seed, "seconds": seconds, "errors": errors(model, test), "mean_face": [part.mean().item() for part in error_by_scale(test, faces.mean(0).expand_as(test))],
+    row = {"seed": seed, "seconds": seconds, "errors": errors(model, test, faces.mean(0)), "mean_face": [part.mean().item() for part in error_by_scale(test, faces.mean(0).expand_as(test))],
            "used": [len(ids.unique()) for ids in maps]}
     if ships:
         row |= ship(model, faces, maps, seconds)
@@ -94,13 +106,13 @@ def main() -> None:
 
     def cell(values: list[float]) -> str:
         return f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
-    table = [[name, *(cell([row["errors"][name][k] for row in rows]) for k in (0, 1))] for name in LEVELS]
-    table.append(["(the mean face for everyone)", *(f"{value:.4f}" for value in rows[0]["mean_face"])])
+    table = [[name, *(cell([row["errors"][name][k] for row in rows]) for k in range(4))] for name in LEVELS]
+    table.append(["(the mean face for everyone)", *(f"{value:.4f}" for value in rows[0]["mean_face"]), "", ""])
     first = rows[0]
-    publish("vq_faces", "Two levels of codes for colour faces: mean square error on other people's faces", ["decoded from", "coarse (means of 4 x 4 pixels)", "fine (the rest)"], table, about=machine(), raw=rows,
+    publish("vq_faces", "Two levels of codes for colour faces: mean square error on other people's faces", ["decoded from", "coarse (means of 4 x 4 pixels)", "fine (the rest)", "correlation, coarse", "correlation, fine"], table, about=machine(), raw=rows,
             notes=(f"{len(rows)} seeds: mean ± standard deviation. " if len(rows) > 1 else "One seed. ") + f"64 codes on each level, 8 x 8 and 16 x 16 positions; {UPDATES['vqvae2']:,} updates of 32, in 30 % of the training pictures the bottom codes replaced by their mean code. "
                   f"Processor seconds: {statistics.mean(r['seconds']['vqvae2'] for r in rows):.0f}; priors {first['seconds']['top']:.0f} (top) and {first['seconds']['bottom']:.0f} (bottom). "
-                  f"-log p of the codes in nats, faces learned and other people's: top {first['nats_top'][0]:.0f} and {first['nats_top'][1]:.0f}, bottom given top {first['nats_bottom'][0]:.0f} and {first['nats_bottom'][1]:.0f}.")
+                  f"Correlations: over all pixels, the mean face taken off. -log p of the codes in nats, faces learned and other people's: top {first['nats_top'][0]:.0f} and {first['nats_top'][1]:.0f}, bottom given top {first['nats_bottom'][0]:.0f} and {first['nats_bottom'][1]:.0f}.")
 
 
 if __name__ == "__main__":

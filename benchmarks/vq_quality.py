@@ -6,6 +6,7 @@ Training pictures: 50,000, grey; validation set unused; all that is published is
 Drawn digits are judged by the shipped classifier (99 % right on test). Checkpoints in work/benchmarks: a stopped run goes on where it was. Seed 0 ships.
 """
 import json
+import math
 import os
 import statistics
 import sys
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from deepgen_lib import fit, load_mnist, save_model
+from deepgen_lib.autoregressive import training_rows
 from deepgen_lib.code_likelihood import code_bound, fit_log_scales
 from deepgen_lib.digit_classifier import load_digit_classifier
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
@@ -25,7 +27,8 @@ from deepgen_lib.vq_shipped import CHECKPOINTS, new_digit_prior, new_digit_vqvae
 from harness import machine, publish
 
 SEEDS, N_DRAWN = (0, 1, 2), 1000
-UPDATES = {"vqvae": 1500, "prior": 1350}
+UPDATES = {"vqvae": 1500, "prior": 1350, "labelled": 1350}
+PRIOR_OPTIONS = AdamOptions(learning_rate=0.003, warm_up=0.03)
 FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
 
 
@@ -62,7 +65,7 @@ def run(seed: int) -> dict:
     seconds = {"vqvae": trained("vqvae", vqvae, train, 64, AdamOptions(learning_rate=0.002), seed)}
     ids, test_ids = in_parts(vqvae.encode, train), in_parts(vqvae.encode, test)
     prior.start_from(vqvae.codebook.codes, ids, rng=rng)
-    seconds["prior"] = trained("prior", prior, ids, 32, AdamOptions(learning_rate=0.003, warm_up=0.03), seed)
+    seconds["prior"] = trained("prior", prior, ids, 32, PRIOR_OPTIONS, seed)
     mean, counts = in_parts(vqvae.decode, test_ids), torch.bincount(test_ids.flatten(), minlength=128)
     scales = fit_log_scales(train[:1000], in_parts(vqvae.decode, ids[:1000]))
     log_prior = in_parts(prior.log_likelihood, test_ids)
@@ -74,16 +77,33 @@ def run(seed: int) -> dict:
            "sure": (sure > 0.9).double().mean().item(), "classes": torch.bincount(digit, minlength=10).tolist(), "sure_reconstructed": (judge.sureness(mean)[0] > 0.9).double().mean().item(),
            "sure_test": (judge.sureness(test)[0] > 0.9).double().mean().item(), "bits_per_dim": bound.bits_per_dim.mean().item(), "prior_nats": -log_prior.mean().item(), "picture_nats": -bound.picture.mean().item(),
            "distance_drawn": nearest_distance(drawn[:200], train).quantile(torch.tensor([0.0, 0.5])).tolist(), "distance_test": nearest_distance(test[:200], train).quantile(torch.tensor([0.0, 0.5])).tolist()}
+    labelled, more = with_labels(vqvae, ids, test_ids[:1000], judge, seed)
+    seconds["labelled"] = more.pop("seconds")
+    row |= more
     if seed == 0:
-        ship(vqvae, prior, scales, row)
+        ship(vqvae, (prior, labelled), scales, row)
     print(json.dumps(row), flush=True)
     return row
 
 
-def ship(vqvae: nn.Module, prior: nn.Module, scales: Tensor, row: dict) -> None:
+def with_labels(vqvae: nn.Module, ids: Tensor, test_ids: Tensor, judge: nn.Module, seed: int) -> tuple[nn.Module, dict]:
+    """A prior that is told the digit: p(ids) = mean over the ten labels of p(ids | label), drawn by drawing the label first."""
+    torch.manual_seed(seed)
+    prior, rng, labels = new_digit_prior(labelled=True), torch.Generator().manual_seed(2000 + seed), load_mnist("train", binarisation="grey").labels.view(-1, 1, 1)
+    prior.start_from(vqvae.codebook.codes, ids, rng=rng)
+    seconds = trained("labelled", prior, training_rows(ids, labels), 32, PRIOR_OPTIONS, seed)
+    asked = torch.arange(N_DRAWN) % 10
+    sure, digit = judge.sureness(vqvae.decode(prior.sample(N_DRAWN, condition=asked.view(-1, 1, 1), rng=rng)).clamp(0, 1))
+    given = torch.stack([in_parts(prior.log_likelihood, test_ids, torch.full((len(test_ids), 1, 1), y)) for y in range(10)])
+    return prior, {"seconds": seconds, "sure_labelled": (sure > 0.9).double().mean().item(), "as_asked": (digit == asked).double().mean().item(),
+                   "prior_nats_labelled": (math.log(10) - given.logsumexp(0)).mean().item()}
+
+
+def ship(vqvae: nn.Module, priors: tuple[nn.Module, nn.Module], scales: Tensor, row: dict) -> None:
     notes = {"script": "benchmarks/vq_quality.py"} | {name: json.dumps(value) for name, value in row.items()}
     save_model(CHECKPOINTS / "vqvae_mnist.safetensors", vqvae.half(), notes=notes)
-    save_model(CHECKPOINTS / "pixelcnn_mnist.safetensors", prior.half(), notes=notes | {"log_scales": json.dumps([round(v, 4) for v in scales.tolist()])})
+    save_model(CHECKPOINTS / "pixelcnn_mnist_labelled.safetensors", priors[1].half(), notes=notes)
+    save_model(CHECKPOINTS / "pixelcnn_mnist.safetensors", priors[0].half(), notes=notes | {"log_scales": json.dumps([round(v, 4) for v in scales.tolist()])})
 
 
 def spread(rows: list[dict], value, form: str) -> str:
@@ -101,15 +121,18 @@ def main() -> None:
         ["codes used, of 128", "above 90 %", spread(rows, lambda r: 100 * r["used"], ".1f") + " %"],
         ["perplexity of the codes", "above 90", spread(rows, lambda r: r["perplexity"], ".1f")],
         ["drawn digits the classifier is more than 90 % sure of", "at least 80 %", spread(rows, lambda r: 100 * r["sure"], ".1f") + " %"],
+        ["the same, drawn from a prior that is told the label", "at least 80 %", spread(rows, lambda r: 100 * r["sure_labelled"], ".1f") + " %"],
+        ["of these, named as was asked", "", spread(rows, lambda r: 100 * r["as_asked"], ".1f") + " %"],
         ["the same, reconstructed test pictures", "", spread(rows, lambda r: 100 * r["sure_reconstructed"], ".1f") + " %"],
         ["the same, test pictures", "", spread(rows, lambda r: 100 * r["sure_test"], ".1f") + " %"],
         [f"rarest class among {N_DRAWN:,} drawn", "occurs", spread(rows, lambda r: min(r["classes"]), ".0f")],
         ["distance to the nearest training picture, drawn: median (smallest)", "", spread(rows, lambda r: r["distance_drawn"][1], ".2f") + f" ({min(r['distance_drawn'][0] for r in rows):.2f})"],
         ["the same, test pictures", "", spread(rows, lambda r: r["distance_test"][1], ".2f") + f" ({min(r['distance_test'][0] for r in rows):.2f})"],
         ["-log p(codes), nats", "", spread(rows, lambda r: r["prior_nats"], ".1f")],
+        ["the same, 1,000 pictures, label summed out of the labelled prior", "", spread(rows, lambda r: r["prior_nats_labelled"], ".1f")],
         ["-log p(picture given codes), nats", "", spread(rows, lambda r: r["picture_nats"], ".0f")],
         ["bound on the test pictures, bits per dimension", "", spread(rows, lambda r: r["bits_per_dim"], ".3f")],
-        ["processor seconds of training: VQ-VAE, prior", "60 each", spread(rows, lambda r: r["seconds"]["vqvae"], ".0f") + ", " + spread(rows, lambda r: r["seconds"]["prior"], ".0f")],
+        ["processor seconds of training: VQ-VAE, prior, labelled prior", "60 each", spread(rows, lambda r: r["seconds"]["vqvae"], ".0f") + ", " + spread(rows, lambda r: r["seconds"]["prior"], ".0f") + ", " + spread(rows, lambda r: r["seconds"]["labelled"], ".0f")],
     ]
     publish("vq_quality", "VQ-VAE on MNIST, 7 x 7 codes of 128, and a PixelCNN over them", ["measured on test", "asked", "found"], table, about=machine(), raw=rows,
             notes=f"{len(rows)} seeds: mean ± standard deviation. VQ-VAE: {UPDATES['vqvae']:,} updates of 64, 20 % of the codes swapped before the decoder while training; prior: {UPDATES['prior']:,} updates of 32; one torch thread, "

@@ -41,8 +41,9 @@ def new_digit_vqvae(*, swap: float = 0.2, rng: torch.Generator) -> VQVAE:
     return VQVAE(conv_encoder(1, 16, n_blocks=3, rng=rng), decoder, Codebook(128, 16, update="ema", rng=rng), sigma=0.05**0.5, revive_below=1.0)
 
 
-def new_digit_prior() -> PixelCNN:
-    return PixelCNN(128, (7, 7), width=48, n_layers=3, reach=2)
+def new_digit_prior(*, labelled: bool = False) -> PixelCNN:
+    """Untrained; labelled: given the digit's label as a condition map (B, 1, 1)."""
+    return PixelCNN(128, (7, 7), condition=(10, 1, 1) if labelled else None, width=48, n_layers=3, reach=2)
 
 
 def new_face_vqvae2(*, rng: torch.Generator) -> VQVAE2:
@@ -59,6 +60,11 @@ def load_digit_codes() -> DigitCodes:
     """VQ-VAE, prior and picture scales for MNIST."""
     scales = torch.tensor(json.loads(load_notes(CHECKPOINTS / "pixelcnn_mnist.safetensors")["log_scales"]))
     return DigitCodes(_load("vqvae_mnist", new_digit_vqvae(rng=torch.Generator())), _load("pixelcnn_mnist", new_digit_prior()), scales)
+
+
+def load_labelled_digit_prior() -> PixelCNN:
+    """log p(ids | label) over the codes of load_digit_codes: prior.sample(len(labels), condition=labels.view(-1, 1, 1), rng=rng)."""
+    return _load("pixelcnn_mnist_labelled", new_digit_prior(labelled=True))
 
 
 def load_face_codes() -> FaceCodes:

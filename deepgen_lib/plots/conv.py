@@ -113,7 +113,7 @@ def entropies(values: Mapping[str, Tensor], n_classes: int, *, says: str = "") -
             axis.stairs(heights, edges, color=role.colour, linestyle=role.dash, linewidth=2.2, label=layer)
         axis.axvline(edges[-1], color=BLACK, linewidth=1, linestyle=":", label="says nothing")
         axis.set(xlabel="entropy of the class where the feature is on (nats)", ylabel="share of features", ylim=(0, None))
-        axis.legend(loc="upper left")
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
     return Picture(figure, says=says)
 
 

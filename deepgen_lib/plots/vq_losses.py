@@ -122,9 +122,10 @@ def pushes(*, place: tuple[float, float] = WALK[3][1], beta: float = 0.25, term:
     found = {"reconstruction": (z, WANTED - e), "quantization": (e, z - e), "commitment": (z, beta * (e - z))}
     on = [name for name in found if term in (name, "all three")]
     with drawing(columns=2, width=9.4, height=4.0, width_ratios=(2.1, 1)) as (figure, axes):
-        _draw_cells(axes[0], CODES, (-3.2, 3.2, -2.4, 2.4))
+        _draw_cells(axes[0], CODES, (-3.2, 3.2, -2.4, 2.4), grid=GRID // 2)  # coarser: quicker to move
+        axes[0].set(xticks=[], yticks=[])
         axes[0].plot(*WANTED, "*", color=colour("estimate"), markersize=14, label="_wanted")
-        axes[0].text(WANTED[0] + 0.1, WANTED[1] + 0.12, "wanted", fontsize=9.5)
+        axes[0].text(WANTED[0], WANTED[1] - 0.42, "wanted", ha="center", fontsize=9.5)
         axes[0].plot(*z, "o", color=BLACK, markersize=8, label="_z_e")
         axes[0].text(z[0], z[1] - 0.32, "z_e", ha="center", fontsize=10.5)
         for name in on:
@@ -143,11 +144,11 @@ def nearest(points: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return ((points[:, None] - codes) ** 2).sum(2).argmin(1)
 
 
-def _draw_cells(axis: Axes, codes: np.ndarray, window: tuple[float, float, float, float]) -> None:
+def _draw_cells(axis: Axes, codes: np.ndarray, window: tuple[float, float, float, float], *, grid: int = GRID) -> None:
     """Tinted cells and numbered codes inside window (left, right, bottom, top)."""
     left, right, bottom, top = window
-    x, y = (low + (np.arange(GRID) + 0.5) / GRID * (high - low) for low, high in ((left, right), (bottom, top)))
-    ids = nearest(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2), codes).reshape(GRID, GRID)
+    x, y = (low + (np.arange(grid) + 0.5) / grid * (high - low) for low, high in ((left, right), (bottom, top)))
+    ids = nearest(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2), codes).reshape(grid, grid)
     axis.imshow(ids % len(TINTS), cmap=ListedColormap(TINTS), vmin=-0.5, vmax=len(TINTS) - 0.5, origin="lower", extent=window, aspect="equal", label="cells")
     axis.plot(*codes.T, "s", color=GREY, markersize=12, markeredgecolor="white", label="_codes", zorder=4)
     for k, (x_k, y_k) in enumerate(codes):

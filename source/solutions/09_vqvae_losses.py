@@ -154,7 +154,7 @@ for a in (-0.5, 0.0, 0.5):
 # %% [markdown]
 # ## 9.5 Across the border   (core, 15 minutes, about six lines)
 #
-# Follow one point. The decoder is the identity, the loss $\tfrac12\lVert x-z_q\rVert^2$, `x` is called `target`. Start at `z` `(D,)` and take `n_steps` gradient steps of length `rate` on $z_e$ with the *copied* gradient. Write
+# Follow one point. The decoder is the identity, the loss $\tfrac12\lVert x-z_q\rVert^2$, `x` is called `target`. Start at `z` `(D,)` and take `n_steps` gradient steps with the learning rate `rate` on $z_e$ with the *copied* gradient. Write
 # `walk(z, target, codes, rate, n_steps)`: the number of the nearest code at the start and after every step, `(n_steps + 1,)`.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-9-5", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -66,12 +66,12 @@ def sample_logistic_mixture(parameters: Tensor, *, n_channels: int, n_mixtures: 
     _require_parameters(where, parameters, n_channels, n_mixtures)
     require_rng(where, rng)
     parts = _split(parameters, n_channels, n_mixtures)
-    flat = parts.log_weights.exp().movedim(1, -1)
-    chosen = torch.multinomial(flat.reshape(-1, n_mixtures), 1, generator=rng).view(flat.shape[:-1])[:, None, None]   # (B, 1, 1, H, W)
-    pick = lambda value: value.gather(2, chosen.expand(-1, value.shape[1], -1, -1, -1))[:, :, 0]                     # (B, C, H, W)
+    uniform = lambda like: torch.rand(like.shape, generator=rng, dtype=like.dtype, device=rng.device).to(like.device)
+    below = uniform(parts.log_weights[:, :1]) > parts.log_weights.exp().cumsum(1)[:, :-1]     # the component whose share of [0, 1] holds u
+    chosen = below.sum(1)[:, None, None]                                                      # (B, 1, 1, H, W)
+    pick = lambda value: value.gather(2, chosen.expand(-1, value.shape[1], -1, -1, -1))[:, :, 0]  # (B, C, H, W)
     means, log_scales = pick(parts.means), pick(parts.log_scales)
-    u = torch.rand(means.shape, generator=rng, dtype=means.dtype, device=rng.device).to(means.device).clamp(1e-5, 1 - 1e-5)
-    spread = log_scales.exp() * torch.logit(u)
+    spread = log_scales.exp() * torch.logit(uniform(means).clamp(1e-5, 1 - 1e-5))
     red = _round(means[:, 0] + spread[:, 0], n_levels)
     if parts.lean is None:
         return (red[:, None] + 1) / 2

@@ -7,7 +7,7 @@ from torch.autograd.gradcheck import gradcheck
 
 from deepgen_lib.nvae import NVAE
 from deepgen_lib.nvae.cells import ResidualCell
-from deepgen_lib.residual_normal import two_normals_kl
+from deepgen_lib.residual_normal import ResidualNormal, practical, two_normals_kl
 from tests.nvae_models import pictures, random_nvae, tiny_config
 
 
@@ -79,6 +79,17 @@ def test_a_fresh_model_pays_no_kl_where_q_is_relative(relative):
             group.prior[-1].weight.mul_(20)
     kl = model.elbo(pictures(model, 4), seeded()).kl
     assert (kl == 0).all() if relative else (kl[:, 1:] > 1).all()
+
+
+@pytest.mark.parametrize("changes", [{"clamp": 0.5}, {"clamp": None, "floor": 0.1}], ids=["clamp", "floor"])
+def test_clamp_and_floor_bend_what_the_heads_put_out(changes):
+    model = random_nvae(**changes).eval().requires_grad_(False)
+    group, h, tap = model.top_down.groups[1], *torch.randn(2, 3, 4, 4, 4, dtype=torch.float64, generator=seeded())
+    raw = ResidualNormal(*group.prior(h).chunk(2, 1), *group.posterior(h, tap))
+    bent = practical(raw, clamp=model.config.clamp, floor=model.config.floor)
+    for got, want in zip(group.normals(h, tap, raw.mu.shape), bent):
+        torch.testing.assert_close(got, want)
+    assert (bent.kl() - raw.kl()).abs().max() > 1e-3
 
 
 def test_the_top_prior_is_the_standard_normal_or_what_the_floor_makes_of_it():
@@ -189,7 +200,9 @@ def test_bfloat16_agrees_with_float32():
         wide = model.elbo(x, seeded())
         with torch.autocast("cpu", torch.bfloat16):
             half = model.elbo(x, seeded())
-    assert half.kl.dtype == half.reconstruction.dtype == torch.float32
+            walk = model.top_down(model.noise(2, seeded()), model.encoder(model._padded(x[:2])))
+            numbers = [value for both in walk.normals for value in both] + [model.tail(walk.features)]
+    assert walk.features.dtype == torch.bfloat16 and {value.dtype for value in numbers} == {torch.float32}, "no KL and no likelihood is made of half-precision numbers"
     assert 0 < (half.total - wide.total).mean().abs() < 0.5
 
 

@@ -170,13 +170,14 @@ class NVAE(nn.Module):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and as it was afterwards."""
-    was = model.training
+    """The model in evaluation mode, and every module as it was afterwards."""
+    training = [module for module in model.modules() if module.training]
     model.eval()
     try:
         yield
     finally:
-        model.train(was)
+        for module in training:
+            module.training = True
 
 
 def _first_weights(model: NVAE, rng: torch.Generator | None) -> None:

@@ -135,7 +135,7 @@ def main() -> None:
         ["processor seconds of training: VQ-VAE, prior, labelled prior", "60 each", spread(rows, lambda r: r["seconds"]["vqvae"], ".0f") + ", " + spread(rows, lambda r: r["seconds"]["prior"], ".0f") + ", " + spread(rows, lambda r: r["seconds"]["labelled"], ".0f")],
     ]
     publish("vq_quality", "VQ-VAE on MNIST, 7 x 7 codes of 128, and a PixelCNN over them", ["measured on test", "asked", "found"], table, about=machine(), raw=rows,
-            notes=f"{len(rows)} seeds: mean ± standard deviation. VQ-VAE: {UPDATES['vqvae']:,} updates of 64, 20 % of the codes swapped before the decoder while training; prior: {UPDATES['prior']:,} updates of 32; one torch thread, "
+            notes=(f"{len(rows)} seeds: mean ± standard deviation. " if len(rows) > 1 else "One seed. ") + f"VQ-VAE: {UPDATES['vqvae']:,} updates of 64, 20 % of the codes swapped before the decoder while training; prior: {UPDATES['prior']:,} updates of 32; one torch thread, "
                   "the machine shared with other work. Bits per dimension bound -log2 p(x) from above: one code map of all that could have made the picture; the scales of the pixels were fitted on 1,000 training pictures.")
 
 

@@ -34,7 +34,7 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "NVAE": "nvae", "NVAEConfig": "nvae", "NVAE_TABLE": "nvae", "residual_normal_kl": "residual_normal",
     "Codebook": "codebook", "VQVAE": "vqvae", "conv_encoder": "residual_conv", "conv_decoder": "residual_conv",
     "PixelCNN": "autoregressive", "training_rows": "autoregressive", "VQVAE2": "vqvae2", "TwoMaps": "vqvae2", "SwapCodes": "swap_codes", "code_bound": "code_likelihood",
-    "fit_log_scales": "code_likelihood", "load_digit_classifier": "digit_classifier", "load_digit_codes": "vq_shipped", "load_face_codes": "vq_shipped",
+    "fit_log_scales": "code_likelihood", "load_digit_classifier": "digit_classifier", "load_digit_codes": "vq_shipped", "load_face_codes": "vq_shipped", "load_labelled_digit_prior": "vq_shipped",
     "explore": "widgets", "predict": "widgets", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")

@@ -8,10 +8,10 @@ from deepgen_lib import load_colour_faces, load_mnist, load_notes
 from deepgen_lib.code_likelihood import code_bound
 from deepgen_lib.digit_classifier import load_digit_classifier
 from deepgen_lib.vector_quantisation import perplexity
-from deepgen_lib.vq_shipped import CHECKPOINTS, load_digit_codes, load_face_codes
+from deepgen_lib.vq_shipped import CHECKPOINTS, load_digit_codes, load_face_codes, load_labelled_digit_prior
 from deepgen_lib.vqvae2 import TwoMaps, error_by_scale
 
-NAMES = ["vqvae_mnist", "pixelcnn_mnist", "vqvae2_faces", "pixelcnn_faces_top", "pixelcnn_faces_bottom"]
+NAMES = ["vqvae_mnist", "pixelcnn_mnist", "pixelcnn_mnist_labelled", "vqvae2_faces", "pixelcnn_faces_top", "pixelcnn_faces_bottom"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,6 +39,12 @@ def test_drawn_digits_look_like_digits_of_every_class(rng):
     noted = json.loads(load_notes(CHECKPOINTS / "vqvae_mnist.safetensors")["sure"])
     assert abs((sure > 0.9).double().mean().item() - noted) < 0.12  # four standard errors of 200
     assert len(digit.unique()) == 10
+
+
+def test_a_prior_that_is_told_the_label_draws_that_digit_and_the_classifier_is_sure(rng):
+    (vqvae, _, _), prior, asked = load_digit_codes(), load_labelled_digit_prior(), torch.arange(200) % 10
+    sure, digit = load_digit_classifier().sureness(vqvae.decode(prior.sample(200, condition=asked.view(-1, 1, 1), rng=rng)).clamp(0, 1))
+    assert (sure > 0.9).double().mean() > 0.78 and (digit == asked).double().mean() > 0.78
 
 
 def test_without_the_bottom_detail_is_lost_and_without_the_top_the_layout():

@@ -63,7 +63,12 @@ def occlusion():
     return plots.conv.occlusion(ConvDBN(stack).requires_grad_(False), torch.randn(3, 1, 7, 7, dtype=torch.float64, generator=generator()))
 
 
-MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair}  # widgets that a function makes of a model, here of a toy
+def collapse():
+    frames = {(k, cure): {step: plots.vq_images.Run(1 + (torch.arange(k) * (step + 1 + (cure == "on")) % 7).double(), torch.rand(6, 784, generator=generator())) for step in (0, 20)} for k in (8, 32) for cure in ("off", "on")}
+    return plots.vq_images.collapse(frames, torch.rand(6, 784, generator=generator()))
+
+
+MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair, "vq_images.collapse": collapse}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

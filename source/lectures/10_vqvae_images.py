@@ -270,7 +270,7 @@ explore(plots.vq_images.collapse(book_runs, x_test[:6].flatten(1)))
 # %% [markdown]
 # ## 10.4 Which maps are likely?
 #
-# From here on the shipped model, the same with a longer training (`benchmarks/vq_quality.py`). To draw a picture we need a map. The training never asked for one map rather than another: its prior is uniform. So draw 49 codes from a hat:
+# From here on the shipped model (`benchmarks/vq_quality.py`): larger, trained longer, and with some codes exchanged in training, so that the decoder learned to mend a map. To draw a picture we need a map. The training never asked for one map rather than another: its prior is uniform. So draw 49 codes from a hat:
 
 # %% tags=["label-shipped"]
 from deepgen_lib import load_digit_classifier, load_digit_codes
@@ -389,15 +389,15 @@ ratio, of_recited = far_drawn.mean() / far_test.mean(), recited.mean() / far_tes
 print(f"distance to the nearest: drawn {far_drawn.mean():.2f}, test {far_test.mean():.2f}, recited {recited.mean():.2f}")
 
 # %% tags=["label-nearest-claims", "rtol-0.3"]
-claim("10.8", ratio, between=(0.7, 1.3), says="distance of drawn digits over that of test digits")
-planted_error("10.8", of_recited, between=(0.7, 1.3), says="training pictures recited")
+claim("10.8", ratio, between=(0.75, 1.6), says="distance of drawn digits over that of test digits")
+planted_error("10.8", of_recited, between=(0.75, 1.6), says="training pictures recited")
 
 # %% tags=["label-nearest-picture", "rtol-0.3", "atol-0.3"]
 plots.image_grid(torch.cat([digits[:10, 0], x[where[:10], 0]]), columns=10, row_labels=["drawn", "nearest"],
                  says="Ten drawn digits and the training picture nearest to each.")
 
 # %% [markdown]
-# **What to notice.** Drawn digits are about as far from the training set as digits that somebody else wrote. A model that recites is much nearer, even through the blur of its own decoder.
+# **What to notice.** Drawn digits are no nearer to the training set than digits that somebody else wrote. A model that recites is much nearer, even through the blur of its own decoder.
 #
 # ## 10.6 How likely is a picture?
 #
@@ -471,7 +471,7 @@ planted_error("10.10", -bound.total.mean().item() / 49 / math.log(2), between=(1
 # **What to notice.** The famous 343 bits are the smaller part of the bill, and a learned prior makes them smaller still. Most of it is spent on the pixels once the map is known: the exact grey along every stroke. That has two consequences.
 #
 # * **What the number says.** It is an honest price: with $p(z)$ and $p(x\mid z)$ one could store these pictures in so many bits, and $-\log p(x)$ is no larger.
-# * **What it does not say.** It hardly hears of the samples: from the uniform to the learned prior the picture changes from scribble to digits, and the price by a small part of itself. A quantiser keeps one map and ignores the others, so the bound pays for every map that would have done as well.
+# * **What it does not say.** It hardly hears of the samples: from the uniform to the learned prior the picture changes from scribble to digits, and the price by about a tenth. Even a book of one code, whose every sample is the same grey blur, is not much dearer. A quantiser keeps one map and ignores the others, so the bound pays for every map that would have done as well.
 #   And it cannot be compared with the nats of chapters 3 and 6: those were black and white pixels, these have 256 greys.
 #
 # ## 10.7 Two levels: VQ-VAE-2

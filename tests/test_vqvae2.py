@@ -4,6 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from deepgen_lib import fit, load_colour_faces
+from deepgen_lib.codebook import Codebook
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.kernels.nearest_code import nearest_code_reference
 from deepgen_lib.swap_codes import SwapCodes
@@ -67,11 +68,14 @@ def test_a_picture_without_bottom_codes_in_training_gives_the_bottom_no_gradient
     assert all(p.grad.abs().max() > 0 for p in model.encode_top.parameters())
 
 
-def test_training_starts_the_codes_on_data_once_and_moves_them(model, x, rng):
+def test_training_starts_the_codes_on_data_once_and_moves_them(model, x, rng, monkeypatch):
+    starts, original = [], Codebook.init_from
+    monkeypatch.setattr(Codebook, "init_from", lambda book, *z, **options: (starts.append(book), original(book, *z, **options)))
     first = model.top.codes.clone()
     model.training_loss(x, 0.0, rng)
     second = model.top.codes.clone()
     model.training_loss(x, 0.0, rng)
+    assert [book is part for book, part in zip(starts, (model.top, model.bottom), strict=True)] == [True, True]
     assert model.started and (first - second).abs().amax(1).min() > 0
     assert 0 < (model.top.codes - second).abs().max() < (second - first).abs().max()
     model.terms(x), model.encode(x)

@@ -461,7 +461,7 @@ claim("V7", second_try(-1), below=-0.03, says="change of the reconstruction, −
 planted_error("V7", second_try(+1), below=-0.03, says="the printed second try, +log p")
 
 # %% tags=["label-v7-picture", "picture-V7"]
-plots.vq_losses.cells(codes, {"z_e": z_e}, arrows={"quantization": (codes, -0.06 * on_codes)},
+plots.vq_losses.cells(codes, {"z_e": z_e}, arrows={"quantization": (codes, -0.12 * on_codes)},
                       says="Each code is pushed towards the encoder outputs that chose it.")
 
 # %% [markdown]
@@ -543,7 +543,7 @@ reveal("9.h", 2, "0.9 times itself over almost nothing. No point will ever choos
 # (The library smooths the counts a little before it divides, on a copy: smoothing that is written back compounds, batch after batch.) One more way to get it wrong leaves the codes right and the *report* wrong. A batch is quantised with the codes that were there when it came. Update first, and the batch has moved its codes towards itself before
 # it is judged:
 
-# %% tags=["label-ema-order", "claim-V8", "planted-V8"]
+# %% tags=["label-ema-order"]
 from deepgen_lib.codebook import Codebook
 
 batch = torch.stack([z_e[ids == k][0] for k in range(6)])                 # one point of each code

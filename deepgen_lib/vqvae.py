@@ -101,17 +101,31 @@ class VQVAE(nn.Module):
 
     def check_data(self, data: Tensor) -> None:
         require_images("fit", "data", data, dtype=self.codebook.codes.dtype)
+        with torch.no_grad():
+            self._terms(data[:1], self._quantise(data[:1]))  # sizes that do not fit are named before training
 
     def _quantise(self, x: Tensor) -> Quantised:
-        z_e = self.encoder(x).movedim(1, -1).contiguous()
+        z_e = self._encoder_output(x).movedim(1, -1).contiguous()
         ids = nearest(z_e.flatten(0, 2), self.codebook.codes).view(z_e.shape[:-1])
         return Quantised(z_e, ids, look_up(self.codebook.codes, ids))
+
+    def _encoder_output(self, x: Tensor) -> Tensor:
+        try:
+            output = self.encoder(x)
+        except RuntimeError as error:
+            raise ValueError(f"VQVAE: the encoder refuses x of shape {tuple(x.shape)}, expected pictures it was made for; give it their number of channels ({str(error)[:120]})") from error
+        dim = self.codebook.codes.shape[1]
+        if output.ndim != 4 or output.shape[1] != dim:
+            raise ValueError(f"VQVAE: the encoder gives {tuple(output.shape)}, expected (B, {dim}, h, w) as the codes have {dim} numbers; make both with the same dim")
+        return output
 
     def _terms(self, x: Tensor, quantised: Quantised) -> VQTerms:
         output = self.decoder(straight_through(quantised.z_e, quantised.z_q).movedim(-1, 1))
         return VQTerms(self._reconstruction(x, output), *losses(quantised.z_e, quantised.z_q), self.commitment, self.codebook.update == "gradient")
 
     def _reconstruction(self, x: Tensor, output: Tensor) -> Tensor:
+        if output.shape != x.shape:
+            raise ValueError(f"VQVAE: the decoder gives {tuple(output.shape)}, expected {tuple(x.shape)} like the pictures; crop or pad them to sides that all halvings divide")
         if self.sigma is None:
             return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1)
         constant = x[0].numel() * (math.log(self.sigma) + 0.5 * math.log(2 * math.pi))

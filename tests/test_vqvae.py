@@ -238,3 +238,15 @@ def test_networks_start_with_signals_of_order_one(rng):
     """Neither do they vanish nor grow on the way: the first codes are of the size of the first pictures."""
     z = conv_encoder(1, 16, rng=rng)(torch.randn(20, 1, 28, 28, generator=rng))
     assert 0.01 < z.std() < 1
+
+
+@pytest.mark.parametrize("shape, message", [((2, 3, 8, 8), "the encoder refuses x of shape \\(1, 3, 8, 8\\)"), ((2, 1, 10, 10), "the decoder gives \\(1, 1, 8, 8\\), expected \\(1, 1, 10, 10\\)")], ids=["channels", "sides"])
+def test_pictures_that_do_not_fit_are_named_before_training(shape, message, rng):
+    with pytest.raises(ValueError, match=message):
+        fit(GradientTrainer(tiny(), AdamOptions()), torch.rand(shape, generator=rng), n_updates=1, batch_size=1, rng=rng)
+
+
+def test_an_encoder_of_another_width_is_named(x, rng):
+    model = VQVAE(conv_encoder(1, 4, width=4, rng=rng), conv_decoder(1, 4, width=4, rng=rng), Codebook(8, 3, rng=rng))
+    with pytest.raises(ValueError, match="the encoder gives \\(6, 4, 3, 2\\), expected \\(B, 3, h, w\\)"):
+        model.encode(x)

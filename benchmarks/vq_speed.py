@@ -9,9 +9,8 @@ search needs, cut into our pieces, into memory that is already there.
 import argparse
 import multiprocessing
 import os
-import resource
-import sys
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -24,6 +23,7 @@ D, ROUNDS, WEIGHT = 64, 5, 0.25
 SIZES = [(4096, 512), (16384, 512), (131072, 512), (4096, 8192), (16384, 8192), (131072, 8192)]
 QUICK = [(16384, 512), (16384, 8192)]
 PEER_LIMIT = 2**28   # scores: above, peers that hold them all several times over would need tens of GiB
+STATUS = Path("/proc/self/status")  # on Linux alone; elsewhere memory is not measured
 WORK = 2**28         # scores in a timed run, about
 
 
@@ -99,22 +99,22 @@ def _peak(name: str, n: int, k: int, threads: int) -> float:
     torch.set_num_threads(threads)
     MAKERS[name](256, 16)()  # libraries load now
     step = MAKERS[name](n, k)
-    before = _resident()
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is held now
+    before = _status("VmRSS")
     step()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / 2**20
+    return (_status("VmHWM") - before) / 2**10
 
 
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def _status(name: str) -> int:
+    """A field of what Linux says about this process, in KiB."""
+    return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(name))
 
 
 def measure(n: int, k: int, quick: bool) -> tuple[list[str], dict]:
     threads, rounds = (1, 2) if quick else (os.cpu_count(), ROUNDS)
     names = [name for name in MAKERS if name in ("product", "deepgen") or n * k <= PEER_LIMIT]
     times = paired({name: (repeated, (name, n, k, steps(n, k, quick))) for name in names}, rounds=rounds, threads=threads)
-    memory = {name: peak_memory(name, n, k, threads) for name in names if name != "product"}
+    memory = {name: peak_memory(name, n, k, threads) for name in names if name != "product" and STATUS.exists()}
     mine = times["deepgen"]
     row = [f"{n:,}", f"{k:,}", *(f"{1000 / times[name].median:.3g} ms" if name in times else "-" for name in MAKERS), f"{ratio(mine, times['product']):.0%}",
            *(f"{ratio(mine, times[name]):.1f} x" if name in times else "-" for name in ("cdist", "vector-quantize-pytorch")),
@@ -138,7 +138,7 @@ def main() -> None:
                 ["vectors", "codes", "one product", "deepgen", "cdist", "vector-quantize-pytorch", "speed of the product", "faster than cdist", "than vector-quantize-pytorch",
                  "memory: deepgen", "cdist", "vector-quantize-pytorch"], rows, about=machine("vector-quantize-pytorch"), raw=raw,
                 notes=f"Median of {ROUNDS} paired rounds of about {WORK:,} scores each, at least one step; ratios round by round. Memory: the peak during one step, beyond the process before it; "
-                      f"the step's own results (the gradient and what backward keeps) are {3 * 4 * D} bytes a vector in every column. Peers are left out where N x K passes {PEER_LIMIT:,}.")
+                      f"the codes looked up, what backward keeps and the gradient are about 1 KiB a vector of it, in every column. Peers are left out where N x K passes {PEER_LIMIT:,}.")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from .conv_dbn import ConvDBN
 from .conv_inference import infer
 from .conv_rbm import ConvRBM
 from .fitting import load_model
+from .max_pool import log_block_sums, probabilistic_max_pool
 from .validate import require_choice, require_count, require_images, require_number, require_rng
 from .whitening import whiten
 
@@ -60,12 +61,16 @@ def load_conv_dbn(name: str) -> ConvDBN:
 
 
 def feature_scores(dbn: ConvDBN, x: Tensor, level: int) -> Tensor:
-    """One number a feature and picture, for average_precision: the mean of P(pool = 1) over positions.  (N, C, H, W) -> (N, K_level) in [0, 1].
+    """One number a feature and picture, for average_precision: the mean of P(pool = 1) over positions.  (N, C, H, W) -> (N, K_level).
 
-    The mean, since a part seen in many places is seen more; the top level has one position.
+    The mean, since a part seen in many places is seen more. Where a level has one position only: log(1 + Σ exp I), which ranks pictures as P does and does not tie at 1.
     """
+    require_count("feature_scores", "level", level, maximum=len(dbn.rbms))
+    rbm = dbn.rbms[level - 1]
     with torch.no_grad():
-        return torch.cat([dbn.features(part, level).mean((2, 3)) for part in x.split(50)])
+        below = (dbn.features(part, level - 1) if level > 1 else part for part in x.split(50))
+        logits = (rbm.hidden_logits(part) for part in below)
+        return torch.cat([log_block_sums(I, rbm.block).flatten(1) if I.shape[-1] == rbm.block == I.shape[-2] else probabilistic_max_pool(I, rbm.block).p_pool.mean((2, 3)) for I in logits])
 
 
 def half_known(side: str, *, size: tuple[int, int] = (SIDE, SIDE)) -> Tensor:

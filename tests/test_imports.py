@@ -14,7 +14,7 @@ import deepgen_lib
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
     {"kernels", "validate", "shipped"},
-    {"likelihood", "labels", "variational", "whitening", "max_pool", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
+    {"likelihood", "labels", "variational", "whitening", "max_pool", "orientation", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},

@@ -62,7 +62,7 @@ def test_noise_checkerboards_and_gratings_without_a_place_are_no_edges(rng):
     assert oriented_edges(noise).double().mean() < 0.1
     assert not oriented_edges(check[None, None], selectivity=0.5).any()
     assert edge_measure(grating[None, None]).fit.item() < 0.85 < edge_measure(gabor(0)[None, None]).fit.item()  # oriented, but everywhere
-    assert edge_measure(grating[None, None]).selectivity.item() > 0.9
+    assert edge_measure(grating[None, None]).selectivity.item() > 0.8
 
 
 def test_selectivity_does_not_prefer_any_angle():

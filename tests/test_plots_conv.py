@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from deepgen_lib import ConvDBN, plots
-from deepgen_lib.conv_inference import infer
+from deepgen_lib.conv_networks import complete, half_known
 from deepgen_lib.conv_rbm import random_conv_rbm
-from deepgen_lib.conv_networks import half_known
 from deepgen_lib.plots.conv import as_ink
 
 
@@ -95,7 +94,7 @@ def test_the_widget_shows_the_inference_of_its_setting_and_its_error():
     for place in ("left", "bottom"):
         known = half_known(place, size=(7, 7)).double()
         for top_down in (True, False):
-            guess = infer(dbn, v * known, n_sweeps=4, known=known, top_down=top_down, rng=torch.Generator().manual_seed(0)).v
+            guess = complete(dbn, v, known, n_sweeps=4, top_down=top_down, rng=torch.Generator().manual_seed(0))
             picture = render(hidden=place, sweeps=4, top_down=top_down)
             np.testing.assert_allclose(shown(picture)[-7:, :7], as_ink(guess, "white")[0])
             np.testing.assert_allclose(shown(picture)[8:15, :7], as_ink(v * known, "white")[0])

@@ -117,17 +117,17 @@ def entropies(values: Mapping[str, Tensor], n_classes: int, *, says: str = "") -
     return Picture(figure, says=says)
 
 
-def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: Sequence[int] = (1, 2, 5, 10), seed: int = 0) -> Callable[..., Picture]:
+def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: Sequence[int] = (1, 4, 16), upper: float = 0.4, seed: int = 0) -> Callable[..., Picture]:
     """A render(hidden=..., sweeps=..., top_down=...): pictures (B, 1, H, W), what is left of them, what the network puts there, and the squared error of that.
 
-    The chain starts with zeros where nothing is seen; shown after n sweeps is what `infer(n_sweeps=n)` gives. All is computed here, once; moving a slider only draws.
+    Shown after n sweeps is what `complete(n_sweeps=n, upper=upper)` gives. All is computed here, once; moving a slider only draws.
     """
-    found, errors = {}, {}
+    found, errors, gentle = {}, {}, _scaled(dbn, upper)
     masks = {side: half_known(side, size=tuple(v.shape[-2:])).to(v) for side in sides}
     for side, known in masks.items():
         for top_down in (True, False):
-            guesses = _chain(dbn, v * known, known, max(sweeps), top_down, torch.Generator().manual_seed(seed))
-            found |= {(side, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 2:n]).mean(0)) for n in sweeps}
+            guesses = _chain(gentle, v * known, known, max(sweeps), top_down, torch.Generator().manual_seed(seed))
+            found |= {(side, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 4:n]).mean(0)) for n in sweeps}
     for key, guess in found.items():
         errors[key] = completion_error(guess, v, masks[key[0]]).mean().item()
     blank = {side: as_ink(v * known, "white") for side, known in masks.items()}
@@ -158,3 +158,12 @@ def _chain(dbn: ConvDBN, v: Tensor, known: Tensor, n_sweeps: int, top_down: bool
             v, hidden = hierarchical_sweep(dbn, v, hidden, known=known, top_down=top_down, rng=rng)
             means.append(dbn.rbms[0].visible_mean(hidden[0]))
     return means
+
+
+def _scaled(dbn: ConvDBN, upper: float) -> ConvDBN:
+    """A copy with weights and hidden biases of the layers above the first times `upper`, as in conv_networks.complete."""
+    gentle = ConvDBN(list(dbn.rbms)).requires_grad_(False)
+    for rbm in gentle.rbms[1:]:
+        rbm.W.mul_(upper)
+        rbm.c.mul_(upper)
+    return gentle

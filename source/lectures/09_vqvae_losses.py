@@ -160,7 +160,7 @@ plots.lines(torch.arange(25), shown, xlabel="step", ylabel="bound (nats), cut at
 # %% [markdown]
 # ## 9.3 When may the KL be dropped?
 #
-# "The authors drop the regularization term." A regulariser that one can drop is a strange one.
+# The slide then drops the KL. A regulariser that one can drop is a strange one.
 #
 # > **V4.** For a point mass and a *fixed uniform* prior the KL is $\log K$ per code, whatever the encoder does; $49\log K$ for a map of 7 × 7 codes. A constant moves nothing. Once the prior is learned it is no constant.
 
@@ -367,7 +367,7 @@ claim("V6", bias(9) / bias(3), below=0.01, says="bias with 9 codes over bias wit
 
 # %% [markdown]
 # ### The push across the border
-# The lecture's Figure 1: the copied gradient "will push the encoder to change its output, which could alter the configuration in the next forward pass".
+# The lecture's Figure 1 (from van den Oord et al. 2017) shows an arrow at $z_e$ that points across a border: after one step the same picture may get another code.
 #
 # > **V6b.** Inside a cell the copied push changes nothing but $z_e$; sooner or later $z_e$ crosses a border, and the next pass sees another code and another loss.
 #
@@ -467,7 +467,7 @@ plots.vq_losses.cells(codes, {"z_e": z_e}, arrows={"quantization": (codes, -0.12
 # %% [markdown]
 # ## 9.7 k-means, with the 1/n
 #
-# Collect the points of each code. The term is $\sum_i\sum_{j=1}^{n_i}\lVert z_{j,i}-e_i\rVert^2$: the error of k-means. The slide gives its minimum in closed form, "New $e_i$ can just be set to $e_i:=\sum_jz_{j,i}$", for "decoded samples" $z_{j,i}$.
+# Collect the points of each code. The term is $\sum_i\sum_{j=1}^{n_i}\lVert z_{j,i}-e_i\rVert^2$: the error of k-means. The slide gives its minimum in closed form, $e_i:=\sum_jz_{j,i}$, and calls the $z_{j,i}$ decoded samples.
 
 # %% tags=["label-predict-sum"]
 predict("9.g", "Set every code to the sum of its points. The quantization error",
@@ -558,7 +558,7 @@ def charged(update_first):
 
 # %% tags=["label-ema-order-claims", "claim-V8", "planted-V8"]
 honest = (batch - codes).square().sum()
-claim("V8", worst(charged(False), honest), below=1e-10, says="charge of a batch against its distance to the codes")
+claim("V8", worst(charged(False), honest), below=1e-10, says="charge of a batch against its distance")
 planted_error("V8", worst(charged(True), honest), below=1e-10, says="the update before quantising")
 print(f"charged {charged(False):.3f}; with the update first {charged(True):.3f}")
 
@@ -582,7 +582,7 @@ both = slopes(lambda z, e, ids: beta * (z - e[ids]).square().sum(1))
 planted_error("V9", both[1].abs().max(), below=1e-300, says="no stop-gradient")
 
 # %% tags=["label-predict-commit"]
-predict("9.i", "The star lies 3 units beyond code 2. With β = 0.25, how far from code 2 does z_e come to rest?",
+predict("9.i", "The star lies 3 units beyond code 2, β = 0.25. How far from code 2 does z_e rest?",
         ["on the code", "3 units away, on the star", "6 units away", "never: it runs away"])
 
 # %% tags=["label-v9-rest"]
@@ -617,7 +617,7 @@ predict("9.j", "How many of the nine gradients are not zero?", ["three", "four",
 
 # %% tags=["label-table"]
 def table_of(terms):
-    """Length of each term's gradient in encoder, codes and decoder.  terms(z, e, ids, decoder) -> three losses."""
+    """Length of each term's gradient in encoder, codes, decoder.  terms(z, e, ids, decoder)."""
     encoder, e, decoder = (t.clone().requires_grad_() for t in (A, codes, B))
     z = x @ encoder.T
     k = nearest_code(z.detach(), e.detach())
@@ -705,7 +705,7 @@ predict("9.k", "One of the five trainings has a mistake that its loss curve hide
 
 # %% tags=["label-digits-train"]
 def trained(options, seed=0, n_updates=300):
-    """The network; error per pixel along training; on test: error per pixel, perplexity, mean length of z_e."""
+    """The network; error per pixel in training; on test: error, perplexity, mean length of z_e."""
     m, rng, curve = network(seed), G(seed), []
     adam = torch.optim.Adam(m.parameters(), lr=3e-3)
     for _ in range(n_updates):
@@ -756,7 +756,7 @@ def weight_on_codes(loss, m):
     z = m.encoder(x).movedim(1, -1).detach()
     ids = m.encode(x)
     unit = torch.autograd.grad(vq_losses(z, m.codebook.codes, ids).quantization.sum(), m.codebook.codes)[0]
-    found = torch.autograd.grad(loss(m, x).sum(), m.codebook.codes, allow_unused=True, materialize_grads=True)[0]
+    found = torch.autograd.grad(loss(m, x).sum(), m.codebook.codes, materialize_grads=True)[0]
     return (found * unit).sum() / unit.square().sum()
 
 # %% tags=["label-check-run", "claim-V10", "planted-V10"]

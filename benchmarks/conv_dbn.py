@@ -4,11 +4,10 @@
 
 Layer 1 sees 300 pictures of each of the six categories, whitened. Layers 2 and 3 are trained greedily on one category each (faces, elephants and chairs also
 mirrored), or on four, each category equally often; their filters start as pieces of examples. CD-1 throughout. One torch thread; processor seconds are on record.
-Measures: conv_dbn_measures.py. Pictures to look at: work/benchmarks/conv_dbn_*.png.
+Measures: conv_dbn_measures.py.
 """
 import copy
 import os
-import sys
 import time
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -134,7 +133,7 @@ def timed(work, *arguments):
 
 def train_all(names: list[str]) -> None:
     """Train and ship; the notes of each file say how long."""
-    first, cpu_first, _ = timed(first_layer, torch.Generator().manual_seed(SEED)) if not os.environ.get("KEEPFIRST") else (load_conv_dbn("faces").rbms[0], 120, 0)
+    first, cpu_first, _ = timed(first_layer, torch.Generator().manual_seed(SEED))
     print(f"first layer: {cpu_first:.0f} s of processor", flush=True)
     for number, name in [(1 + list(CATEGORIES_OF).index(name), name) for name in names]:
         dbn, cpu, wall = timed(network, name, first, torch.Generator().manual_seed(SEED + number))
@@ -146,8 +145,7 @@ def train_all(names: list[str]) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    if "--measure" not in sys.argv:  # with it: measure what is shipped
-        train_all(sys.argv[1:] or list(CATEGORIES_OF))
+    train_all(list(CATEGORIES_OF))
     measure_all({name: load_conv_dbn(name) for name in CATEGORIES_OF})
 
 

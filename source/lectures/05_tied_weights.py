@@ -152,7 +152,7 @@ planted_error("D7", exact, below=1e-10, says="the slope of log p(x) itself")
 reveal("5.a", 2, "The prior term is the only TERM; but log p(x) moves with it, and so does the gap.")
 
 # %% [markdown]
-# > ⚠ **Erratum.** The fourth of the slides called *Variational intuitions* says that training the bound "is equivalent to maximizing the terms that are constant", and prints
+# > ⚠ **Erratum.** The fourth of the slides called *Variational intuitions* tells the reader to maximise the constant terms, and prints
 # > $-\sum_{h^1}q(h^1\mid x)\log p(h^1)$. Two slips. The term printed is the one that is *not* constant; and it enters the bound with a *plus*. Maximising what is printed would drive
 # > the prior away from the data. Right: the other terms are constant, so maximise $+\sum_{h^1}q(h^1\mid x)\log p(h^1)$.
 #
@@ -660,7 +660,7 @@ explore(plots.tied.untying(cases, steps=steps))
 #
 # | slide | printed | right |
 # |:--|:--|:--|
-# | *Variational intuitions* (fourth) | "maximizing the terms that are constant: $-\sum_{h^1}q(h^1\mid x)\log p(h^1)$" | the *other* terms are constant; maximise $+\sum_{h^1}q(h^1\mid x)\log p(h^1)$ (D7) |
+# | *Variational intuitions* (fourth) | the constant terms are to be maximised: $-\sum_{h^1}q(h^1\mid x)\log p(h^1)$ | the *other* terms are constant; maximise $+\sum_{h^1}q(h^1\mid x)\log p(h^1)$ (D7) |
 # | *Improvement at initialization* (second) | the transposed weights make the bound tight (true, but not enough said) | transposed weights *and swapped biases*, and at least as many units in $h^2$ as in $x$ (T1) |
 #
 # ## 5.11 Summary

@@ -28,7 +28,7 @@ def test_the_rows_are_the_slides():
 def test_a_row_instantiates_and_its_latents_have_the_slides_shapes(name):
     """The network itself, not the record, says how large z is; FFHQ's differs from CelebA-HQ's in one number of the training."""
     c = NVAE_TABLE[name]
-    with torch.device("meta"):
+    with torch.device("meta"), torch.no_grad():
         model = NVAE(c).eval()
         walk = model.top_down(model.noise(2), model.encoder(torch.zeros(2, c.n_channels, c.padded_size, c.padded_size)))
     sides = [side for side, n in zip(SLIDE[name][2], SLIDE[name][1]) for _ in range(n)]

@@ -85,12 +85,12 @@ def half_known(side: str, *, size: tuple[int, int] = (SIDE, SIDE)) -> Tensor:
     return known
 
 
-def complete(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_sweeps: int = 16, top_down: bool = True, upper: float = 0.4, rng: torch.Generator) -> Tensor:
+def complete(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_sweeps: int = 16, top_down: bool = True, upper: float = 0.3, rng: torch.Generator) -> Tensor:
     """E[hidden pixels | known ones] by hierarchical inference that starts with grey (0) in their place.  (N, 1, H, W) -> (N, 1, H, W).
 
     upper, in (0, 1], multiplies weights and hidden biases of the layers above the first. Trained one by one, neighbouring layers each hold the whole evidence; together they count it
-    twice, and at 1 the units of the hidden half switch one another on without end. Deep Boltzmann machines halve for this reason (Salakhutdinov and Hinton 2009); 0.4 was chosen on
-    validation faces.
+    twice, and at 1 the units of the hidden half switch one another on without end. Deep Boltzmann machines halve for this reason (Salakhutdinov and Hinton 2009); 0.3 was chosen
+    on validation faces. What this gains over the first layer alone is small, and only for a left or right half: benchmarks/results/conv_dbn.md.
     """
     require_images("complete", "x", x, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype)
     require_images("complete", "known", known, 1, binary=True)

@@ -58,7 +58,7 @@ def test_scores_are_means_over_positions_and_at_the_top_rank_as_probabilities_wi
     for level in (1, 2):
         assert torch.allclose(feature_scores(dbn, x, level), dbn.features(x, level).mean((2, 3)), atol=1e-6)
     top, p = feature_scores(dbn, x, 3), dbn.features(x, 3).flatten(1)
-    assert torch.allclose(1 - torch.exp(-top), p, atol=1e-5) and all(len(column.unique()) == 60 for column in top.T[:5])
+    assert torch.allclose(1 - torch.exp(-top), p, atol=1e-5) and all(len(column[column > 1].unique()) == (column > 1).sum() for column in top.T)
 
 
 @pytest.mark.parametrize("side, hidden", [("left", (slice(None), slice(0, 32))), ("right", (slice(None), slice(32, 64))), ("top", (slice(0, 32), slice(None))), ("bottom", (slice(32, 64), slice(None)))],
@@ -75,9 +75,9 @@ def test_the_error_counts_hidden_pixels_alone():
 
 
 def test_a_completed_face_is_nearer_than_layer_one_alone_never_peeks_and_planted_runs_away_at_full_weights():
-    """Held-out persons, the lower half hidden. What the network is given holds no hidden pixel: others there change nothing."""
+    """Held-out persons, the right half hidden. What the network is given holds no hidden pixel: others there change nothing."""
     x = white_pictures(load_caltech("test", categories=["Faces_easy"]))[::9]
-    dbn, known = load_conv_dbn("faces"), half_known("bottom")
+    dbn, known = load_conv_dbn("faces"), half_known("right")
     run = lambda network, pictures, **options: complete(network, pictures, known, rng=torch.Generator().manual_seed(0), **options)
     error = lambda y: completion_error(y, x, known).mean()
     whole = run(dbn, x)

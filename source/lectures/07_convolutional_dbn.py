@@ -605,7 +605,7 @@ plots.conv.pictures(sheet, contrast="white", columns=6, row_labels=["face", "see
                     says="What four ways put into the left half.")
 
 # %% [markdown]
-# **What to notice.** Edges alone, 0.912, are hardly better than grey, 0.915: a line goes on for a few pixels, then nobody knows. The mean face of strangers wins, 0.840. The whole network, 0.912, is no better than edges by more than chance, and at full strength, 1.030, far worse than doing nothing. Yet look: it
+# **What to notice.** Edges alone, 0.912, are hardly better than grey, 0.915: a line goes on for a few pixels, then nobody knows. The mean face of strangers wins, 0.840. The whole network, 0.912, is no better than edges by more than chance, and at full strength, 1.030, worse than doing nothing. Yet look: it
 # puts light and dark where a face has them; what it gets wrong is how strong and exactly where, and whitened pixels forgive neither. Inference is exact for its model (07.4). It is the model that was never trained as one: greedy training stops before the layers have met.
 #
 # Where is the half, how long does the chain run, and does anybody listen to the upper layers?

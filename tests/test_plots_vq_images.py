@@ -17,7 +17,7 @@ def rng() -> torch.Generator:
 
 def test_usage_draws_shares_from_the_busiest_down_and_says_the_perplexity():
     picture = plots.vq_images.usage({"a": COUNTS, "b": torch.ones(4)})
-    assert f"perplexity {perplexity(COUNTS):.1f} 3 of 4 used" in picture.description and "perplexity 4.0 4 of 4 used" in picture.description
+    assert f"perplexity {perplexity(COUNTS):.1f} share in use 0.75" in picture.description and "perplexity 4.0 share in use 1.00" in picture.description
     axis = picture.figure.axes[0]
     assert axis.patches[0].get_data().values.tolist() == [0.5, 0.25, 0.25, 0.0]
     assert axis.lines[0].get_ydata()[0] == 0.25  # uniform

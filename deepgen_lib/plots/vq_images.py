@@ -148,7 +148,7 @@ def _draw_usage(axis: Axes, counts: Tensor) -> None:
 
 
 def _usage_in_words(counts: Tensor) -> str:
-    return f"perplexity {float(perplexity(counts)):.1f}, {int((counts > 0).sum())} of {len(counts)} used"
+    return f"perplexity {float(perplexity(counts)):.1f}, share in use {float((counts > 0).double().mean()):.2f}"
 
 
 def _draw_colour(axis: Axes, images: Tensor, columns: int, row_labels: Sequence[str]) -> None:

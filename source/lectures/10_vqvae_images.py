@@ -209,7 +209,7 @@ claim("10.4", alive["on data"] / alive["random codes"], above=1.5, says="factor 
 claim("10.4", alive["on data, revival"], above=40, says="perplexity on data with revival")
 planted_error("10.4", alive["on data"], above=40, says="revival left out")
 for name, found in runs.items():
-    print(f"{name}: perplexity {alive[name]:.0f}, squared error {mse(x_test[:6].flatten(1), found[200].reconstructions):.3f}")
+    print(f"{name}: perplexity {alive[name]:.1f}, squared error {mse(x_test[:6].flatten(1), found[200].reconstructions):.3f}")
 
 # %% [markdown]
 # **What to notice.** The rich get richer. A code that wins no vector gets no gradient and no mean: it stays where it is, while the encoder learns to please those that won. Nothing in the loss complains; the pictures just get worse.
@@ -262,7 +262,7 @@ planted_error("10.5", next_update(reset=False), below=1e-3, says="revival of the
 # 2. Same step, revival *on*: what do the pictures gain?
 # 3. 32 codes: does a smaller book need revival?
 
-# %% tags=["label-explore"]
+# %% tags=["label-explore", "rtol-0.3", "atol-0.1"]
 book_runs = {(128, "off"): runs["random codes"], (128, "on"): run(128, "normal", 1.0),
              (32, "off"): run(32, "normal", 0.0), (32, "on"): run(32, "normal", 1.0)}
 explore(plots.vq_images.collapse(book_runs, x_test[:6].flatten(1)))
@@ -279,7 +279,7 @@ vqvae, prior, log_scales = load_digit_codes()
 ids = vqvae.encode(x_test)
 n_used = (torch.bincount(ids.flatten(), minlength=128) > 0).sum()
 print(f"squared error {mse(x_test, vqvae.decode(ids)):.4f}, perplexity "
-      f"{perplexity(torch.bincount(ids.flatten(), minlength=128)):.0f}, {n_used} of 128 used")
+      f"{perplexity(torch.bincount(ids.flatten(), minlength=128)):.1f}, {n_used} of 128 used")
 
 # %% tags=["label-predict-uniform"]
 predict("10.d", "49 codes drawn uniformly, decoded. What do you see?",
@@ -334,7 +334,7 @@ with torch.no_grad():
     log_prior = prior.log_likelihood(ids)
     of_hat = prior.log_likelihood(hat)
 learned = -log_prior.mean().item() / math.log(2)
-print(f"uniform: {bits:.0f} bits a map; learned: {learned:.0f} bits on test maps")
+print(f"uniform: {bits:.0f} bits a map; learned: {learned:.1f} bits on test maps")
 claim("10.6", learned, between=(90, 220), says="bits a map under the learned prior")
 planted_error("10.6", -of_hat.mean().item() / math.log(2), between=(90, 220), says="maps from the hat")
 
@@ -571,7 +571,7 @@ def face_bits(pictures):
         nats = top_prior.log_likelihood(found.top) + bottom_prior.log_likelihood(found.bottom, found.top)
     return -nats.mean().item() / math.log(2)
 
-print(f"bits for the two maps: uniform {6 * 320}, training faces {face_bits(known):.0f}, other people {face_bits(faces):.0f}")
+print(f"bits for the two maps: uniform {6 * 320}, training faces {face_bits(known):.1f}, other people {face_bits(faces):.1f}")
 
 # %% tags=["label-draw-faces", "rtol-0.3", "atol-0.1"]
 top = top_prior.sample(12, rng=G(7))

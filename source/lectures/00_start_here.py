@@ -270,10 +270,10 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # | [4 · Deep belief networks](04_dbn_stacking.ipynb) | What is a DBN, how is it trained and sampled, and where does this training come from? | D1-D5, S1 | 75 + 150 | [6](../exercises/04_dbn_stacking/04_dbn_stacking.ipynb) |
 # | [5 · Tied weights](05_tied_weights.ipynb) | Why may one stack: why does a new layer start exactly where we were? | D6-D9, T1-T5 | 70 + 170 | [7](../exercises/05_tied_weights/05_tied_weights.ipynb) |
 # | [6 · Up and down](06_up_down.ipynb) | What do the real networks do? | U1, F1-F4 | 85 + 170 | [7](../exercises/06_up_down/06_up_down.ipynb) |
-# | 7 · Convolutional DBN | How do parts become objects? | C1-C3 | *planned* | |
-# | 8 · The variational autoencoder | Who computes q for a new x, and how does its gradient flow? |  | *planned* | |
-# | 9 · VQ-VAE: the losses | How do you train through an argmin? | V1-V10 | *planned* | |
-# | 10 · VQ-VAE: pictures | How do you sample from a model with discrete codes? | V11 | *planned* | |
+# | [7 · Convolutional DBN](07_convolutional_dbn.ipynb) | How do parts become objects? | C1-C3 | 75 + 100 | [6](../exercises/07_convolutional_dbn/07_convolutional_dbn.ipynb) |
+# | [8 · The variational autoencoder](08_vae.ipynb) | Who computes q for a new x, and how does its gradient flow? |  | 70 + 115 | [6](../exercises/08_vae/08_vae.ipynb) |
+# | [9 · VQ-VAE: the losses](09_vqvae_losses.ipynb) | How do you train through an argmin? | V1-V6, V6b, V7-V10 | 70 + 180 | [8](../exercises/09_vqvae_losses/09_vqvae_losses.ipynb) |
+# | [10 · Pictures from a code book](10_vqvae_images.ipynb) | How do you sample from a model with discrete codes? | V11 | 80 + 135 | [6](../exercises/10_vqvae_images/10_vqvae_images.ipynb) |
 # | 11 · NVAE: the network | What must be careful in a very deep VAE? | N1-N4 | *planned* | |
 # | 12 · NVAE: the divergence | Why describe the posterior relative to the prior? | N5-N7 | *planned* | |
 # | 13 · Side by side | Which of these models is best, and by which measure? |  | *planned* | |

@@ -9,7 +9,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | write down a convolutional RBM and its way back; say what a block of units with an off state is, and why plain max-pooling is something else; train filters that become edges, and say what a sparsity target is for; read the pictures of higher layers with care; measure how selective a feature is; fill in half a face |
-# | **Time** | 75 minutes to read and predict, 110 for the exercises; all cells together run in about a minute |
+# | **Time** | 75 minutes to read and predict, 100 for the exercises; all cells together run in about a minute |
 # | **In the lecture** | *Convolutional DBN*: learning part-based representations, object parts, class-specific object parts: claims C1 to C3 (Lee, Grosse, Ranganath and Ng 2009) |
 # | **You need** | RBMs and CD ([chapter 2](02_rbm.ipynb)), greedy stacking ([chapter 4](04_dbn_stacking.ipynb)), probes ([chapter 6](06_up_down.ipynb)) |
 # | **Notation** | $v$ the picture; $W^k$ the $k$-th filter, $w\times w$; $h^k_{ij}$ its *detection unit* at place $(i,j)$; $\alpha$ a block of $n\times n$ places, $p^k_\alpha$ its *pooling unit*; $I$ the input of a unit; $\sigma$ a number is the deviation of the pixels, $\sigma(\cdot)$ the logistic function |

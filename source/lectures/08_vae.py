@@ -9,7 +9,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | split what a bound misses into the fault of the family of $q$ and the fault of the network; say why a draw blocks the gradient, and give two ways round it with their variances; train a VAE and read its two terms; tighten its bound by importance weights, and say what may not be concluded |
-# | **Time** | 70 minutes to read and predict, 120 for the exercises; all cells together run in about a minute |
+# | **Time** | 70 minutes to read and predict, 115 for the exercises; all cells together run in about a minute |
 # | **In the lecture** | not a slide of its own: the lecture takes it for granted where VQ-VAE and NVAE begin. Sources: Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014; Burda, Grosse & Salakhutdinov 2016; Cremer, Li & Duvenaud 2018 |
 # | **You need** | the bound ([chapter 1](01_gibbs_bound.ipynb)); a first idea of neural networks and backpropagation |
 # | **Notation** | $x$ a picture, $z$ its latent numbers, $p(z)=\mathcal N(0,I)$; $q(z\mid x)=\mathcal N(\mu,\operatorname{diag}\sigma^2)$ with $\mu,\sigma$ functions of $x$; $\varepsilon\sim\mathcal N(0,I)$. Nats throughout |

@@ -46,7 +46,7 @@ def new_model(n_codes=128, width=24, seed=0, **options):
 model = new_model(revive_below=1.0)
 model.init_codes(x[:500], rng=G(1))
 trainer = GradientTrainer(model, AdamOptions(learning_rate=3e-3))
-fit(trainer, x, n_updates=400, batch_size=64, rng=G(2));
+trained = fit(trainer, x, n_updates=400, batch_size=64, rng=G(2))
 
 # %% tags=["label-predict-bits"]
 bits = 49 * math.log2(128)
@@ -84,13 +84,13 @@ reveal("10.a", 2, "")
 # Two ways to ask. The decoder: paint one code at all 49 places and look at the middle. And the data: average the 12 × 12 pixels of test pictures around every place where this code was chosen.
 
 # %% tags=["label-alone", "rtol-0.3", "atol-0.3"]
-windows = torch.nn.functional.unfold(x_test, 12, padding=4, stride=4).movedim(1, -1).flatten(0, 1)   # (49,000, 144)
+windows = torch.nn.functional.unfold(x_test, 12, padding=4, stride=4).movedim(1, -1).flatten(0, 1)
 used = torch.bincount(ids.flatten(), minlength=128)
 mean_window = torch.zeros(128, 144).index_add_(0, ids.flatten(), windows) / used.clamp_min(1)[:, None]
-inky = torch.where(used > 100, mean_window.mean(1), -1).argsort(descending=True)[:48:3]              # 16 of those with ink
+inky = torch.where(used > 100, mean_window.mean(1), -1).argsort(descending=True)[:48:3]
 alone = blank[inky, 0, 8:20, 8:20].flatten(1).clamp(0, 1)
 plots.image_grid(torch.cat([mean_window[inky], alone]), columns=16, row_labels=["where chosen", "alone"],
-                 says="Sixteen codes: what the pictures show where they are chosen, and what each paints alone.")
+                 says="Sixteen codes: the pictures where they are chosen, and each alone.")
 
 # %% [markdown]
 # In the pictures each code stands for a piece of stroke: its slant, its bend, which side the paper is on. Alone it paints hardly that: many paint nothing, others a flat grey. The decoder reads codes together with their neighbours. So change *one* code in the map of a real digit.
@@ -120,7 +120,8 @@ def outside(change):
 
 # %% tags=["label-edit-claim", "rtol-0.3"]
 share = lambda low, high: (change[low:high, low:high].sum() / change.sum()).item()
-print(f"of the change, {share(8, 12):.2f} lies in the 4 x 4 pixels under the code, {share(4, 16):.2f} within 12 x 12")
+print(f"of the change, {share(8, 12):.2f} lies in the 4 x 4 pixels under the code, "
+      f"{share(4, 16):.2f} within 12 x 12")
 claim("10.2", outside(change), below=1e-5, says="change further away than the convolutions reach")
 wrong = (elsewhere - again).abs().mean((0, 1))
 planted_error("10.2", outside(wrong), below=1e-5, says="another column edited")
@@ -132,7 +133,7 @@ plots.vq_images.edited(again[i, 0], after[i, 0], (4, 16, 4, 16),
                        says="One code of ink put on paper; framed: 12 x 12 pixels around the code.")
 
 # %% tags=["label-surgery", "rtol-0.5", "atol-0.5"]
-halves = torch.cat([ids[shown][:, :4], ids[shown].roll(1, 0)[:, 4:]], 1)   # upper half of one digit, lower of another
+halves = torch.cat([ids[shown][:, :4], ids[shown].roll(1, 0)[:, 4:]], 1)   # two digits, a half of each
 with torch.no_grad():
     sewn = model.decode(halves)
 plots.image_grid(torch.cat([again[shown], again[shown].roll(1, 0), sewn]).clamp(0, 1), columns=10,
@@ -183,7 +184,8 @@ def run(n_codes, start, revival, seed=0):
         net.init_codes(x[:500], rng=G(seed))
     if start == "counts from zero":
         net.codebook.counts.zero_()
-    trainer, seen = GradientTrainer(net, AdamOptions(learning_rate=2e-3, final_learning_rate=2e-3)), {0: look(net)}
+    options = AdamOptions(learning_rate=2e-3, final_learning_rate=2e-3)
+    trainer, seen = GradientTrainer(net, options), {0: look(net)}
     for before, stop in [(0, 20), (20, 50), (50, 100), (100, 200)]:
         fit(trainer, x, n_updates=stop - before, batch_size=32, rng=G(seed + stop))
         seen[stop] = look(net)
@@ -196,7 +198,7 @@ runs = {name: run(128, start, revival) for name, (start, revival) in starts.item
 
 # %% tags=["label-four-runs-picture", "rtol-0.3", "atol-0.1"]
 last = {name: found[200].counts for name, found in runs.items()}
-display(plots.vq_images.usage(last, says="Four code books after 200 updates: share of each code, busiest first."))
+display(plots.vq_images.usage(last, says="Four code books after 200 updates, busiest codes first."))
 alive = {name: perplexity(counts).item() for name, counts in last.items()}
 reveal("10.c", 2, "")
 
@@ -209,7 +211,8 @@ claim("10.4", alive["on data"] / alive["random codes"], above=1.5, says="factor 
 claim("10.4", alive["on data, revival"], above=40, says="perplexity on data with revival")
 planted_error("10.4", alive["on data"], above=40, says="revival left out")
 for name, found in runs.items():
-    print(f"{name}: perplexity {alive[name]:.1f}, squared error {mse(x_test[:6].flatten(1), found[200].reconstructions):.3f}")
+    error = mse(x_test[:6].flatten(1), found[200].reconstructions)
+    print(f"{name}: perplexity {alive[name]:.1f}, squared error {error:.3f}")
 
 # %% [markdown]
 # **What to notice.** The rich get richer. A code that wins no vector gets no gradient and no mean: it stays where it is, while the encoder learns to please those that won. Nothing in the loss complains; the pictures just get worse.
@@ -365,7 +368,8 @@ predict("10.e", "On how many drawn digits is the classifier more than 90 % sure?
 from deepgen_lib import load_labelled_digit_prior
 
 labels = torch.arange(10).repeat(20)
-told = vqvae.decode(load_labelled_digit_prior().sample(200, condition=labels.view(-1, 1, 1), rng=G(6))).clamp(0, 1)
+maps = load_labelled_digit_prior().sample(200, condition=labels.view(-1, 1, 1), rng=G(6))
+told = vqvae.decode(maps).clamp(0, 1)
 plots.image_grid(told[:30], columns=10, column_labels=range(10), says="Digits as asked for, three of each.")
 
 # %% tags=["label-judge", "atol-0.08", "rtol-0.1"]
@@ -375,7 +379,8 @@ verdicts = {name: judge.sureness(pictures) for name, pictures in
              "prior told the digit": told, "learned prior": digits, "uniform prior": noise}.items()}
 sure = {name: (p > 0.9).float().mean().item() for name, (p, _) in verdicts.items()}
 rarest = {name: torch.bincount(c, minlength=10).min().item() / len(c) for name, (_, c) in verdicts.items()}
-plots.table({name: [sure[name], rarest[name]] for name in sure}, columns=["more than 90 % sure", "share of the rarest class"])
+plots.table({name: [sure[name], rarest[name]] for name in sure},
+            columns=["more than 90 % sure", "share of the rarest class"])
 
 # %% tags=["label-judge-claims", "rtol-0.3"]
 claim("10.7", sure["learned prior"], above=0.55, says="share that the classifier is sure of")
@@ -398,7 +403,8 @@ far_drawn, where = nearest_training(digits[:100])
 far_test, _ = nearest_training(x_test[:100])
 recited, _ = nearest_training(vqvae.decode(vqvae.encode(x[:100])))
 ratio, of_recited = far_drawn.mean() / far_test.mean(), recited.mean() / far_test.mean()
-print(f"distance to the nearest: drawn {far_drawn.mean():.2f}, test {far_test.mean():.2f}, recited {recited.mean():.2f}")
+print(f"distance to the nearest: drawn {far_drawn.mean():.2f}, test {far_test.mean():.2f}, "
+      f"recited {recited.mean():.2f}")
 
 # %% tags=["label-nearest-claims", "rtol-0.3"]
 claim("10.8", ratio, between=(0.75, 1.6), says="distance of drawn digits over that of test digits")
@@ -477,7 +483,8 @@ reveal("10.f", 2, "")
 # %% tags=["label-ledger-claims", "rtol-0.1"]
 claim("10.10", total, between=(1.8, 2.8), says="bits per dimension, codes and pixels")
 planted_error("10.10", to_bits(bound.codes), between=(1.8, 2.8), says="the reconstruction left out")
-planted_error("10.10", -bound.total.mean().item() / 49 / math.log(2), between=(1.8, 2.8), says="bits per code, not per pixel")
+per_code = -bound.total.mean().item() / 49 / math.log(2)
+planted_error("10.10", per_code, between=(1.8, 2.8), says="bits per code, not per pixel")
 
 # %% [markdown]
 # **What to notice.** The famous 343 bits are the smaller part of the bill, and a learned prior makes them smaller still. Most of it is spent on the pixels once the map is known: the exact grey along every stroke. That has two consequences.
@@ -515,7 +522,8 @@ from deepgen_lib.vqvae2 import error_by_scale
 with torch.no_grad():
     decoded = {"both levels": two.decode(maps)}
     decoded |= {f"without {level}": two.decode(maps, without=level) for level in ("bottom", "top")}
-split = {name: [part.mean().item() for part in error_by_scale(faces, y, block=4)] for name, y in decoded.items()}
+split = {name: [part.mean().item() for part in error_by_scale(faces, y, block=4)]
+         for name, y in decoded.items()}
 plots.table(split, columns=["layout", "detail"], digits=4)
 
 # %% tags=["label-levels-picture", "picture-V11", "rtol-0.2", "atol-0.05"]
@@ -525,7 +533,8 @@ display(plots.vq_images.two_levels(rows, split, says="Faces of people never seen
 reveal("10.g", 1, "")
 
 # %% tags=["label-levels-claims", "claim-V11", "planted-V11", "rtol-0.3"]
-lost = {level: [a - b for a, b in zip(split[f"without {level}"], split["both levels"])] for level in ("bottom", "top")}
+lost = {level: [a - b for a, b in zip(split[f"without {level}"], split["both levels"])]
+        for level in ("bottom", "top")}
 of_bottom, of_top = (lost[level][1] / lost[level][0] for level in ("bottom", "top"))    # detail over layout
 claim("V11", of_bottom, above=1.5, says="without bottom: detail lost over layout lost")
 claim("V11", of_top, below=0.7, says="without top: detail lost over layout lost")
@@ -571,7 +580,8 @@ def face_bits(pictures):
         nats = top_prior.log_likelihood(found.top) + bottom_prior.log_likelihood(found.bottom, found.top)
     return -nats.mean().item() / math.log(2)
 
-print(f"bits for the two maps: uniform {6 * 320}, training faces {face_bits(known):.1f}, other people {face_bits(faces):.1f}")
+print(f"bits for the two maps: uniform {6 * 320}, training faces {face_bits(known):.1f}, "
+      f"other people {face_bits(faces):.1f}")
 
 # %% tags=["label-draw-faces", "rtol-0.3", "atol-0.1"]
 top = top_prior.sample(12, rng=G(7))

@@ -6,9 +6,11 @@ import os
 
 os.environ["TQDM_DISABLE"] = "1"
 import torch
+from torch.nn import functional as F
 
 from deepgen_lib import ConvDBN, load_caltech
-from deepgen_lib.conv_networks import CATEGORIES_OF, CHECKPOINTS, complete, completion_error, feature_scores, half_known, load_conv_dbn, white_pictures
+from deepgen_lib.conv_completion import complete_from_above, recentre
+from deepgen_lib.conv_networks import CATEGORIES_OF, CHECKPOINTS, SIDES, completion_error, feature_scores, half_known, load_conv_dbn, white_pictures
 from deepgen_lib.fitting import load_notes
 from deepgen_lib.orientation import edge_measure, filter_correlation, oriented_edges
 from deepgen_lib.probe import linear_probe
@@ -19,6 +21,7 @@ BEST = 5                           # features: how far down the best of a layer 
 DECAYS = (1e-3, 1e-2, 1e-1)
 FEW = 5                            # labelled pictures a class, for the second classifier
 DRAWS = 5                          # of these few
+SCALES = (1, 4)                    # pixels a side over which a completion is averaged before it is judged: each pixel, and the layout
 FEATURES = {"pixels, grey": 0, "pixels, whitened": 0, "layer 1": 1, "layer 2": 2, "layer 3": 3}
 
 
@@ -31,20 +34,24 @@ def edges(dbn: ConvDBN) -> dict:
             "largest correlation": (filter_correlation(W) * off).max().item(), "largest, shifts of 3": (filter_correlation(W, shifts=3) * off).max().item()}
 
 
-def selectivity(dbn: ConvDBN, split: str, levels: tuple[int, ...] = (1, 2, 3)) -> dict:
-    """By class and level: AP of the median feature, the mean of the best BEST, the best; by level the median entropy. Pictures weighed so that chance is 1/4."""
-    data = load_caltech(split, categories=CATEGORIES_OF["four"])
-    x, found = white_pictures(data), {}
-    n = int(torch.bincount(data.labels).min())
+def selectivity(dbn: ConvDBN, split: str, levels: tuple[int, ...] = (1, 2, 3), by: str = "strongest") -> dict:
+    """By class and level: mean AP on `split` of the BEST features by AP on training pictures; of the median feature; of all. By level the median entropy. Pictures drawn so that chance is 1/4."""
+    sets, found = {s: load_caltech(s, categories=CATEGORIES_OF["four"]) for s in ("train", split)}, {}
     for level in levels:
-        scores = feature_scores(dbn, x, level)
-        rows = [torch.cat([pick[torch.randperm(len(pick), generator=torch.Generator().manual_seed(draw))[:n]] for k in range(4) for pick in [(data.labels == k).nonzero()[:, 0]]]) for draw in range(DRAWS)]
-        for k, name in enumerate(CATEGORIES_OF["four"]):
-            ap = torch.stack([average_precision(scores[r], data.labels[r] == k) for r in rows]).mean(0).sort(descending=True).values
-            found[f"{name} {level}"] = {"median": ap.median().item(), "mean": ap.mean().item(), "best 5": ap[:BEST].mean().item(), "best": ap[0].item()}
-        entropy = torch.stack([conditional_entropy(strongest(scores[r], share=0.1), data.labels[r], 4) for r in rows]).mean(0)
-        found[f"entropy {level}"] = entropy.median().item()
+        aps = {}
+        for s, data in sets.items():
+            scores, rows = feature_scores(dbn, white_pictures(data), level, by=by), equal_draws(data.labels)
+            aps[s] = [torch.stack([average_precision(scores[r], data.labels[r] == k) for r in rows]).mean(0) for k in range(4)]
+        for name, learned, judged in zip(CATEGORIES_OF["four"], aps["train"], aps[split]):
+            found[f"{name} {level}"] = {"chosen": judged[learned.topk(BEST).indices].mean().item(), "chosen, on training pictures": learned.topk(BEST).values.mean().item(), "median": judged.median().item(), "mean": judged.mean().item()}
+        found[f"entropy {level}"] = torch.stack([conditional_entropy(strongest(scores[r], share=0.1), data.labels[r], 4) for r in rows]).mean(0).median().item()
     return found
+
+
+def equal_draws(labels: torch.Tensor) -> list[torch.Tensor]:
+    """DRAWS times rows of equally many pictures of each of the four classes, as many as the rarest has."""
+    n, own = int(torch.bincount(labels).min()), [(labels == k).nonzero()[:, 0] for k in range(4)]
+    return [torch.cat([pick[torch.randperm(len(pick), generator=torch.Generator().manual_seed(draw))[:n]] for pick in own]) for draw in range(DRAWS)]
 
 
 def classification(dbn: ConvDBN) -> dict:
@@ -72,34 +79,56 @@ def _features(dbn: ConvDBN, data, name: str, level) -> torch.Tensor:
 
 
 def completion(dbn: ConvDBN, split: str) -> dict:
-    """Mean square error per hidden pixel, whitened pictures of persons never seen; by hidden half and way of completing."""
-    x, mean = (white_pictures(load_caltech(s, categories=["Faces_easy"])) for s in (split, "train"))
-    x, found = x[::4], {}
-    for side in ("left", "right", "top", "bottom"):
-        known, rng = half_known(side), torch.Generator().manual_seed(0)
-        ways = {"grey": torch.zeros_like(x), "mean face": mean.mean(0, keepdim=True).expand_as(x),
-                "layer 1": complete(ConvDBN(list(dbn.rbms[:1])), x, known, rng=rng), "layers 1 and 2": complete(ConvDBN(list(dbn.rbms[:2])), x, known, rng=rng),
-                "whole network": complete(dbn, x, known, rng=rng), "top-down off": complete(dbn, x, known, top_down=False, rng=rng)}
-        found[side] = {name: completion_error(y, x, known).mean().item() for name, y in ways.items()}
-        print(side, {name: round(value, 3) for name, value in found[side].items()}, flush=True)
+    """Errors over the hidden half as shares of the mean face's, pixel by pixel and by the means of 4 x 4 blocks; persons of `split`, never seen in training.
+
+    Every way of completing is read out alike: recentre, the mean of all training faces, the gain from every third. Errors of the mean: over persons, who count alike.
+    """
+    sets = {s: load_caltech(s, categories=["Faces_easy"]) for s in ("train", split)}
+    x, faces, groups, found = white_pictures(sets[split]), white_pictures(sets["train"]), sets[split].groups, {}
+    examples, mean = faces[::3], faces.mean(0, keepdim=True)
+    for side in SIDES:
+        known = half_known(side)
+        ways = {"layer 1": ConvDBN(list(dbn.rbms[:1])), "whole network": dbn}
+        fill = {name: [complete_from_above(network, part, known, rng=torch.Generator().manual_seed(0)) for part in (x, examples)] for name, network in ways.items()}
+        guesses = {"mean face": mean.expand_as(x)} | {name: recentre(y, known, mean=mean, examples=examples, completed_examples=z) for name, (y, z) in fill.items()}
+        guesses |= {"grey": torch.zeros_like(x)} | {f"{name}, not recentred": y for name, (y, _) in fill.items()}
+        for scale in SCALES:
+            errors = {name: completion_error(F.avg_pool2d(y, scale), F.avg_pool2d(x, scale), known[..., ::scale, ::scale]) for name, y in guesses.items()}
+            found[f"{side} {scale}"] = _by_person(errors, groups)
+            print(side, scale, {name: [round(number, 4) for number in numbers.values()] for name, numbers in found[f"{side} {scale}"].items()}, flush=True)
     return found
+
+
+def _by_person(errors: dict[str, torch.Tensor], groups: torch.Tensor) -> dict:
+    """Each way's error and, over persons with the pictures of each averaged, the share of the mean face's error that it saves, and that it saves beyond layer 1, with errors of the mean."""
+    person = torch.stack([groups == g for g in groups.unique()]).float()
+    mean = {name: person @ e / person.sum(1) for name, e in errors.items()}
+    unit, error = mean["mean face"].mean(), lambda d: d.std().item() / len(d)**0.5
+    saved = {name: [(mean[other] - e) / unit for other in ("mean face", "layer 1")] for name, e in mean.items()}
+    return {name: {"error": errors[name].mean().item(), "saved": a.mean().item(), "saved, error of the mean": error(a), "saved beyond layer 1": b.mean().item(), "beyond, error of the mean": error(b), "persons better than the mean face": (a > 0).float().mean().item()}
+            for name, (a, b) in saved.items()}
 
 
 def measure_all(networks: dict[str, ConvDBN]) -> None:
     """Measure, print, publish."""
     four, names = networks["four"], CATEGORIES_OF["four"]
-    raw = {"notes": {name: load_notes(CHECKPOINTS / f"conv_dbn_{name}.safetensors") for name in networks}, "edges": edges(four), "selectivity": selectivity(four, "test"), "classification": classification(four),
+    raw = {"notes": {name: load_notes(CHECKPOINTS / f"conv_dbn_{name}.safetensors") for name in networks}, "edges": edges(four), "selectivity": selectivity(four, "test"), "selectivity by means": selectivity(four, "test", by="mean"), "classification": classification(four),
            "completion": completion(networks["faces"], "test")}
     seconds = sum(float(notes["processor_seconds"]) for notes in raw["notes"].values()) + float(raw["notes"]["faces"]["processor_seconds_first_layer"])
-    rows = [[f"AP, best {BEST} features of {name}", *(f"{raw['selectivity'][f'{name} {level}']['best 5']:.3f}" for level in (1, 2, 3)), ""] for name in names]
+    rows = [[f"AP of {BEST} features for {name}", *(f"{raw['selectivity'][f'{name} {level}']['chosen']:.3f}" for level in (1, 2, 3)),
+             "by mean answers: " + ", ".join(f"{raw['selectivity by means'][f'{name} {level}']['chosen']:.3f}" for level in (1, 2, 3))] for name in names]
     rows += [[f"linear classifier, {kind}: errors", *(f"{100 * raw['classification'][f'layer {level}'][key]:.1f} %" for level in (1, 2, 3)),
               ", ".join(f"{pixels}: {100 * raw['classification'][pixels][key]:.1f} %" for pixels in ("pixels, grey", "pixels, whitened"))] for kind, key in (("all labels", "all labels"), (f"{FEW} labels a class", "few"))]
-    rows += [[f"half a face, {side} hidden: error", f"{e['layer 1']:.3f}", f"{e['layers 1 and 2']:.3f}", f"{e['whole network']:.3f}", f"mean face {e['mean face']:.3f}, grey {e['grey']:.3f}"] for side, e in raw["completion"].items()]
+    for place, e in raw["completion"].items():
+        side, scale = place.split()
+        rows.append([f"half a face, {side} hidden, {'pixels' if scale == '1' else f'{scale} x {scale} blocks'}: share of the mean face's error saved", *(f"{100 * e[name]['saved']:.2f} % ± {100 * e[name]['saved, error of the mean']:.2f}" if name else "" for name in ("layer 1", "", "whole network")),
+                     f"whole network beyond layer 1: {100 * e['whole network']['saved beyond layer 1']:.2f} % ± {100 * e['whole network']['beyond, error of the mean']:.2f}; errors: mean face {e['mean face']['error']:.3f}, grey {e['grey']['error']:.3f}"])
     about = raw["edges"]
     publish("conv_dbn", "Convolutional DBNs on Caltech-101: held-out pictures", ["measure", "layer 1", "layer 2", "layer 3", "beside it"], rows, about=machine(), raw=raw,
             notes=f"First layer: {100 * about['oriented']:.0f} % of filters oriented edges (Gabor fit and spectral selectivity above 0.5), weakest filter's strongest answer {about['strongest answer of the weakest filter']:.2f}, "
-                  f"largest correlation of two {about['largest correlation']:.2f} in place, {about['largest, shifts of 3']:.2f} up to 3 pixels of shift. AP: balanced test pictures, chance 0.25, score = mean of P(pool = 1). "
-                  f"Completion: mean square error per hidden pixel of whitened faces, every fourth picture of held-out persons; where the network beats layer 1 alone it is by a little, and the mean face beats both: the aim of completing better than the mean face was not reached. Training: {seconds / 60:.1f} processor minutes in all, one seed.")
+                  f"largest correlation of two {about['largest correlation']:.2f} in place, {about['largest, shifts of 3']:.2f} up to 3 pixels of shift. AP: test pictures, equally many of each class, chance 0.25; score = strongest answer anywhere in the picture; the {BEST} features of highest AP on training pictures. Beside it the same with the mean answer as score, the measure used at first. "
+                  f"Completion: square error over the hidden half of whitened faces of held-out persons, pixel by pixel or by means of 4 x 4 blocks; every way read out alike (recentre: mean and one gain from training faces); ± one standard error over persons, who count alike. The gain over layer 1 is small: compare it with its error, side by side."
+                  f" Training: {seconds / 60:.1f} processor minutes in all, one seed.")
 
 
 if __name__ == "__main__":

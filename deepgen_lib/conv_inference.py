@@ -44,7 +44,7 @@ def hierarchical_sweep(dbn: ConvDBN, v: Tensor, hidden: list[Tensor], *, known: 
     """One sweep of block Gibbs, the layers bottom up and then the pixels that are not known; leaves the model invariant.  -> (v, hidden)."""
     _require_hidden("hierarchical_sweep", dbn, v, hidden)
     require_rng("hierarchical_sweep", rng)
-    known = _known("hierarchical_sweep", v, known)
+    known = require_known("hierarchical_sweep", v, known)
     with torch.no_grad():
         v, hidden, _, _ = _sweep(dbn, v, hidden, known, top_down, rng)
     return v, hidden
@@ -63,7 +63,7 @@ def infer(dbn: ConvDBN, v: Tensor, *, n_sweeps: int, known: Tensor | None = None
     require_rng("infer", rng)
     burn_in = n_sweeps // 2 if burn_in is None else burn_in
     require_count("infer", "burn_in", burn_in, minimum=0, maximum=n_sweeps - 1)
-    known = _known("infer", v, known)
+    known = require_known("infer", v, known)
     with torch.no_grad():
         hidden, total_v, total_p = dbn.recognise(v, rng), torch.zeros_like(v), None
         for sweep in range(n_sweeps):
@@ -98,8 +98,8 @@ def _pooled(dbn: ConvDBN, hidden: list[Tensor], level: int) -> Tensor:
     return F.max_pool2d(hidden[level - 1], dbn.rbms[level - 1].block)
 
 
-def _known(where: str, v: Tensor, known: Tensor | None) -> Tensor:
-    """As a mask that broadcasts over v."""
+def require_known(where: str, v: Tensor, known: Tensor | None) -> Tensor:
+    """As a mask that broadcasts over v; None: all is known."""
     if known is None:
         return torch.ones_like(v[:1, :1], dtype=torch.bool)
     require_images(where, "known", known, 1, binary=True)

@@ -1,7 +1,7 @@
 """The convolutional DBNs that ship with chapter 07: how their pictures are prepared, how they are built and loaded, what is asked of them.
 
     faces, cars, elephants, chairs    trained on one category each          24 filters of 9 x 9, 40 of 9 x 9, 24 of 10 x 10
-    four                              on cars, faces, motorbikes, airplanes  24, 60 and 40
+    four                              on cars, faces, motorbikes, airplanes  24, 60 and 72
 
     pictures 64 x 64 -> maps 56 x 56, pooled 28 x 28 -> maps 20 x 20, pooled 10 x 10 -> one unit a filter, which sees the whole picture
 
@@ -28,7 +28,7 @@ SIDE = 64
 TAPER = 4  # pixels over which a picture fades out inside its frame
 CATEGORIES_OF = {"faces": ("Faces_easy",), "cars": ("car_side",), "elephants": ("elephant",), "chairs": ("chair",),
                  "four": ("car_side", "Faces_easy", "Motorbikes", "airplanes")}
-FILTERS = {name: (24, 60, 40) if name == "four" else (24, 40, 24) for name in CATEGORIES_OF}
+FILTERS = {name: (24, 60, 72) if name == "four" else (24, 40, 24) for name in CATEGORIES_OF}
 SIDES = ("left", "right", "top", "bottom")
 
 
@@ -60,17 +60,19 @@ def load_conv_dbn(name: str) -> ConvDBN:
     return load_model(CHECKPOINTS / f"conv_dbn_{name}.safetensors", blank_conv_dbn(name))
 
 
-def feature_scores(dbn: ConvDBN, x: Tensor, level: int) -> Tensor:
-    """One number a feature and picture, for average_precision: the mean of P(pool = 1) over positions.  (N, C, H, W) -> (N, K_level).
+def feature_scores(dbn: ConvDBN, x: Tensor, level: int, *, by: str = "strongest") -> Tensor:
+    """One number a feature and picture, for average_precision.  (N, C, H, W) -> (N, K_level).
 
-    The mean, since a part seen in many places is seen more. Where a level has one position only: log(1 + Σ exp I), which ranks pictures as P does and does not tie at 1.
+    "strongest": the largest log(1 + Σ_block exp I) over positions, in nats: is the part anywhere? It ranks as the largest P(pool = 1) does, without ties at 1.
+    "mean": the mean of P(pool = 1) over positions: how much of it is there? At a level with one position the two rank alike, but for ties.
     """
     require_count("feature_scores", "level", level, maximum=len(dbn.rbms))
+    require_choice("feature_scores", "by", by, ("strongest", "mean"))
     rbm = dbn.rbms[level - 1]
     with torch.no_grad():
         below = (dbn.features(part, level - 1) if level > 1 else part for part in x.split(50))
         logits = (rbm.hidden_logits(part) for part in below)
-        return torch.cat([log_block_sums(I, rbm.block).flatten(1) if I.shape[-1] == rbm.block == I.shape[-2] else probabilistic_max_pool(I, rbm.block).p_pool.mean((2, 3)) for I in logits])
+        return torch.cat([log_block_sums(I, rbm.block).amax((2, 3)) if by == "strongest" else probabilistic_max_pool(I, rbm.block).p_pool.mean((2, 3)) for I in logits])
 
 
 def half_known(side: str, *, size: tuple[int, int] = (SIDE, SIDE)) -> Tensor:
@@ -90,7 +92,7 @@ def complete(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_sweeps: int = 16, top_
 
     upper, in (0, 1], multiplies weights and hidden biases of the layers above the first. Trained one by one, neighbouring layers each hold the whole evidence; together they count it
     twice, and at 1 the units of the hidden half switch one another on without end. Deep Boltzmann machines halve for this reason (Salakhutdinov and Hinton 2009); 0.3 was chosen
-    on validation faces. What this gains over the first layer alone is small, and only for a left or right half: benchmarks/results/conv_dbn.md.
+    on validation faces. A mean face still errs less; `complete_from_above` (conv_completion.py) with `recentre` errs less than both.
     """
     require_images("complete", "x", x, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype)
     require_images("complete", "known", known, 1, binary=True)

@@ -3,6 +3,7 @@ import torch
 from hypothesis import strategies as st
 
 from deepgen_lib.caltech import Caltech
+from deepgen_lib.conv_completion import complete_from_above, recentre
 from deepgen_lib.conv_dbn import ConvDBN
 from deepgen_lib.conv_networks import blank_conv_dbn, complete, half_known, load_conv_dbn, white_pictures
 from deepgen_lib.conv_rbm import random_conv_rbm
@@ -24,6 +25,7 @@ def doors() -> dict[str, Door]:
     W, wide = torch.randn(2, 1, 5, 5, dtype=torch.float64, generator=g), st.sampled_from([(torch.ones(1, 2, 5, 5), "(1, 2, 5, 5)"), (torch.ones(1, 1, 5, 6), "5 x 6"), (torch.ones(1, 1, 3, 3), "3 x 3")])
     data = Caltech(torch.rand(2, 1, 64, 64, generator=g), torch.zeros(2).long(), torch.zeros(2).long(), torch.tensor([[0, 64, 0, 64]] * 2))
     dbn, x, known = ConvDBN([random_conv_rbm(1, 2, 2, sigma=1.0, scale=0.3, rng=g)]).requires_grad_(False), torch.randn(2, 1, 5, 5, dtype=torch.float64, generator=g), torch.ones(1, 1, 5, 5)
+    masks = st.sampled_from([(known[..., :4], "(1, 1, 5, 4)"), (known / 2, "other than 0 and 1"), (known.repeat(3, 1, 1, 1), "(3, 1, 5, 5)"), (None, "NoneType")])
     names = bad.choice("faces", "cars", "elephants", "chairs", "four")
     return {
         "edge_measure": Door(edge_measure, dict(filters=W), dict(filters=filters(W) | wide)),
@@ -32,12 +34,15 @@ def doors() -> dict[str, Door]:
         "white_pictures": Door(white_pictures, dict(data=data), dict(data=st.sampled_from([(data.images, "Tensor"), (None, "NoneType"), (tuple(data), "tuple")]))),
         "blank_conv_dbn": Door(blank_conv_dbn, dict(name="cars"), dict(name=names)), "load_conv_dbn": Door(load_conv_dbn, dict(name="cars"), dict(name=names)),
         "half_known": Door(half_known, dict(side="top"), dict(side=bad.choice("left", "right", "top", "bottom"))),
-        "complete": Door(complete, dict(dbn=dbn, x=x, known=known, n_sweeps=2, rng=g), dict(x=bad.tensors(x, any_columns=True), known=st.sampled_from(
-            [(known[..., :4], "(1, 1, 5, 4)"), (known / 2, "other than 0 and 1"), (known.repeat(3, 1, 1, 1), "(3, 1, 5, 5)"), (None, "NoneType")]), n_sweeps=bad.count(1), upper=bad.number(1e-3, 1.0), rng=bad.rng()), dbn),
+        "complete": Door(complete, dict(dbn=dbn, x=x, known=known, n_sweeps=2, rng=g), dict(x=bad.tensors(x, any_columns=True), known=masks, n_sweeps=bad.count(1), upper=bad.number(1e-3, 1.0), rng=bad.rng()), dbn),
+        "complete_from_above": Door(complete_from_above, dict(dbn=dbn, x=x, known=known, n_samples=1, n_gibbs_steps=1, n_sweeps=2, rng=g), dict(
+            x=bad.tensors(x, any_columns=True), known=masks, n_samples=bad.count(1), n_gibbs_steps=bad.count(1), n_sweeps=bad.count(2), rng=bad.rng()), dbn),
+        "recentre": Door(recentre, dict(completed=x, known=known, mean=x[:1], examples=x, completed_examples=x), dict(
+            known=masks, mean=st.sampled_from([(x, "(2, 1, 5, 5)"), (x[0], "(1, 5, 5)")]), examples=st.sampled_from([(x[..., :4], "(2, 1, 5, 4)"), (None, "NoneType")]), completed_examples=st.sampled_from([(x[:1], "(1, 1, 5, 5)"), (x.float(), "float32")]))),
     }
 
 
-MODULES = ["conv_networks", "orientation"]
+MODULES = ["conv_completion", "conv_networks", "orientation"]
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"infer"}, examples=6)
 
 

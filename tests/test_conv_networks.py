@@ -53,12 +53,14 @@ def test_the_first_layer_is_oriented_edges_none_dead_none_twice_and_planted_ones
     assert oriented_edges(blank_conv_dbn("four").bases(1)).double().mean() < 0.5
 
 
-def test_scores_are_means_over_positions_and_at_the_top_rank_as_probabilities_without_ties(pictures):
+def test_scores_are_strongest_answers_that_rank_as_probabilities_without_ties_or_means(pictures):
     dbn, x = load_conv_dbn("four"), white_pictures(pictures)[:60]
-    for level in (1, 2):
-        assert torch.allclose(feature_scores(dbn, x, level), dbn.features(x, level).mean((2, 3)), atol=1e-6)
-    top, p = feature_scores(dbn, x, 3), dbn.features(x, 3).flatten(1)
-    assert torch.allclose(1 - torch.exp(-top), p, atol=1e-5) and all(len(column[column > 1].unique()) == (column > 1).sum() for column in top.T)
+    for level in (1, 2, 3):
+        p = dbn.features(x, level)
+        score = feature_scores(dbn, x, level)
+        assert torch.allclose(1 - torch.exp(-score), p.amax((2, 3)), atol=1e-5)
+        assert torch.allclose(feature_scores(dbn, x, level, by="mean"), p.mean((2, 3)), atol=1e-6)
+    assert all(len(column[column > 1].unique()) == (column > 1).sum() for column in score.T)
 
 
 @pytest.mark.parametrize("side, hidden", [("left", (slice(None), slice(0, 32))), ("right", (slice(None), slice(32, 64))), ("top", (slice(0, 32), slice(None))), ("bottom", (slice(32, 64), slice(None)))],

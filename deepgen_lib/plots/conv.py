@@ -117,7 +117,7 @@ def entropies(values: Mapping[str, Tensor], n_classes: int, *, says: str = "") -
     return Picture(figure, says=says)
 
 
-def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: Sequence[int] = (1, 4, 16), upper: float = 0.4, seed: int = 0) -> Callable[..., Picture]:
+def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: Sequence[int] = (1, 4, 16), upper: float = 0.3, seed: int = 0) -> Callable[..., Picture]:
     """A render(hidden=..., sweeps=..., top_down=...): pictures (B, 1, H, W), what is left of them, what the network puts there, and the squared error of that.
 
     Shown after n sweeps is what `complete(n_sweeps=n, upper=upper)` gives. All is computed here, once; moving a slider only draws.

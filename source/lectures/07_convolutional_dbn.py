@@ -276,7 +276,7 @@ def likeness(W):
     W = W / W.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     return F.conv2d(F.pad(W, [W.shape[-1] - 1] * 4), W).amax((2, 3)).fill_diagonal_(0).max()
 
-# %% tags=["label-measured", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-measured", "rtol-0.1", "atol-0.1"]
 def row(rbm):
     on = rbm.max_pool(x[:300]).p_detection.mean()
     return [orientation(rbm.W).median(), likeness(rbm.W), on]
@@ -284,7 +284,7 @@ def row(rbm):
 rows = {"with the target": row(sparse), "without": row(dense)}
 plots.table(rows, columns=["orientation, median", "likest pair", "share of places on"])
 
-# %% tags=["label-measured-claims", "claim-C2", "planted-C2", "rtol-0.3", "atol-0.1"]
+# %% tags=["label-measured-claims", "claim-C2", "planted-C2", "rtol-0.1", "atol-0.1"]
 claim("C2", rows["with the target"][0], above=0.4, says="median orientation, learned live")
 planted_error("C2", rows["without"][0], above=0.4, says="no sparsity target")
 reveal("7.c", 1, "")
@@ -313,7 +313,7 @@ for level in (1, 2, 3):
 predict("7.d", "Trained on faces only. What will the units of layer 3 stand for?",
         ["longer edges", "single eyes and mouths", "whole faces"])
 
-# %% tags=["label-faces-picture", "picture-C2", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-faces-picture", "picture-C2", "rtol-0.1", "atol-0.1"]
 plots.conv.layers({"layer 1": faces.bases(1), "layer 2": faces.bases(2)[:24], "layer 3": faces.bases(3)},
                   says="Edges, parts of faces, faces; every filter on its own scale.")
 
@@ -347,7 +347,7 @@ fits = {f"layer {level}": [fit_to(net.bases(level), mean_face).median()
 plots.table(fits, columns=["trained", "wrong wires", "other wrong wires"], digits=2,
             corner="fit to held-out people, median filter")
 
-# %% tags=["label-faces-claims", "claim-C2", "planted-C2", "rtol-0.2"]
+# %% tags=["label-faces-claims", "claim-C2", "planted-C2", "rtol-0.1", "atol-0.05"]
 from deepgen_lib.orientation import oriented_edges
 
 claim("C2", oriented_edges(faces.bases(1)).double().mean(), above=0.8, says="share of oriented edges")
@@ -361,7 +361,7 @@ reveal("7.d", 2, "A third-layer unit sees all of the picture, and all pictures w
 #
 # Cars, elephants, chairs: the same first layer, other pictures.
 
-# %% tags=["label-others-picture", "picture-C2", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-others-picture", "picture-C2", "rtol-0.1", "atol-0.1"]
 names = ["faces", "cars", "elephants", "chairs"]
 networks = {name: load_conv_dbn(name) for name in names}
 plots.conv.layers({name: net.bases(3)[:18] for name, net in networks.items()},
@@ -383,7 +383,7 @@ def lead(table):
     """By how much the own network leads, mean over the four rows."""
     return (table.diagonal() - table.masked_fill(torch.eye(4).bool(), -1).amax(1)).mean()
 
-# %% tags=["label-others-claims", "claim-C2", "planted-C2", "rtol-0.2", "atol-0.03"]
+# %% tags=["label-others-claims", "claim-C2", "planted-C2", "rtol-0.1", "atol-0.03"]
 table = matching(networks)
 display(plots.table(dict(zip([f"pictures of {n}" for n in names], table)), columns=[f"{n} net" for n in names]))
 claim("C2", lead(table), above=0.03, says="lead of a category's own network, mean of four")
@@ -458,7 +458,7 @@ def best_five(chosen, judged):
 best = best_five(chosen, judged)
 plots.table(dict(zip(kinds, best)), columns=layers, digits=2, corner="AP of the best five features")
 
-# %% tags=["label-four-picture", "picture-C3", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-four-picture", "picture-C3", "rtol-0.1", "atol-0.1"]
 of_class = {kind: {layer: ap[k] for layer, ap in zip(layers, judged)} for k, kind in enumerate(kinds)}
 plots.conv.by_depth(of_class, chance=dict.fromkeys(kinds, 0.25),
                     says="Average precision of all features of each layer, best first.")
@@ -482,7 +482,7 @@ def typical(chosen, judged):
     """Median over a layer's features of the held-out AP for the class chosen on training pictures."""
     return [j.gather(0, c.argmax(0, keepdim=True)).median() for c, j in zip(chosen, judged)]
 
-# %% tags=["label-four-claims", "claim-C3", "planted-C3", "rtol-0.3", "atol-0.05"]
+# %% tags=["label-four-claims", "claim-C3", "planted-C3", "rtol-0.1", "atol-0.05"]
 rise = best[:, 2] - best[:, 0]
 noise_best = best_five(noise_chosen, noise_judged)
 claim("C3", rise.min(), above=0, says="rise of the best features' AP from layer 1 to 3, the least of four classes")
@@ -492,7 +492,7 @@ claim("C3", usual[2] - usual[0], above=0.15, says="rise of the typical feature f
 planted_error("C3", noise_usual[2] - noise_usual[0], above=0.15, says="scrambled weights")
 reveal("7.e", 2, "A part is somewhere, or it is not; an edge is everywhere.")
 
-# %% tags=["label-four-entropy", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-four-entropy", "rtol-0.1", "atol-0.1"]
 def uncertainty(levels):
     """Median conditional entropy of each layer's features."""
     scores = [maps.amax((2, 3)) for maps in levels]
@@ -527,7 +527,7 @@ order = torch.randperm(64 * 64, generator=G(3))
 mixed = lambda x: x.flatten(1)[:, order].view_as(x)
 shuffled = [by_layer(four, mixed(x))[1] for x in (x_learn, x_judge)]
 
-# %% tags=["label-probe-run", "claim-C3", "planted-C3", "rtol-0.3", "atol-0.05"]
+# %% tags=["label-probe-run", "claim-C3", "planted-C3", "rtol-0.1", "atol-0.05"]
 views = {"pixels": grey, "pixels, whitened": (x_learn, x_judge), **{layer: (a, b) for layer, a, b in zip(layers, *maps.values())},
          "layer 2 of shuffled pixels": shuffled}
 wrong = {name: errors(*view) for name, view in views.items()}
@@ -535,7 +535,7 @@ saved = {name: (wrong["pixels"] - e).mean() for name, e in wrong.items()}
 claim("C3", saved["layer 2"], above=0.1, says="share of errors that layer 2 saves")
 planted_error("C3", saved["layer 2 of shuffled pixels"], above=0.1, says="features of shuffled pixels")
 
-# %% tags=["label-probe-picture", "picture-C3", "rtol-0.2", "atol-0.05"]
+# %% tags=["label-probe-picture", "picture-C3", "rtol-0.1", "atol-0.05"]
 shown = {name: (e.mean().item(), e.std().item() / 10**0.5) for name, e in wrong.items()}
 plots.up_down.estimates(shown, xlabel="share of errors, 20 labels", digits=3,
                         says="Errors of a linear classifier with five labelled pictures of each class.")
@@ -635,7 +635,7 @@ planted_error("07.5", value / error, above=2, says="the completion of another pi
 plots.up_down.estimates(leads, zero=True, xlabel="error saved by all layers, per cent of the mean face's",
                         says="Lower halves of ten held-out people; bars: two standard errors over people.")
 
-# %% tags=["label-half-picture", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-half-picture", "rtol-0.1", "atol-0.1"]
 one_each = [(people == person).nonzero()[0, 0].item() for person in people.unique()][:6]
 v = held_out[one_each]
 sheet = torch.cat([v, known * v, *[known * v + (1 - known) * guess[one_each] for guess in helped.values()]])
@@ -648,7 +648,7 @@ plots.conv.pictures(sheet, contrast="white", columns=6, row_labels=["face", "see
 #
 # Where is the half, how long does the chain run, and does anybody listen to the upper layers? Here the undirected way, damped: its guesses are bolder, and worth a look for that; the error says what they are worth.
 
-# %% tags=["label-widget", "rtol-0.2", "atol-0.1"]
+# %% tags=["label-widget", "rtol-0.1", "atol-0.1"]
 explore(plots.conv.occlusion(faces, v[:3], sides=("left", "right", "bottom")))
 
 # %% [markdown]

@@ -526,13 +526,13 @@ split = {name: [part.mean().item() for part in error_by_scale(faces, y, block=4)
          for name, y in decoded.items()}
 plots.table(split, columns=["layout", "detail"], digits=4)
 
-# %% tags=["label-levels-picture", "picture-V11", "rtol-0.2", "atol-0.05"]
+# %% tags=["label-levels-picture", "picture-V11", "rtol-0.1", "atol-0.05"]
 few_faces = torch.arange(0, len(faces), max(1, len(faces) // 8))[:8]
 rows = {"pictures": faces[few_faces]} | {name: y[few_faces] for name, y in decoded.items()}
 display(plots.vq_images.two_levels(rows, split, says="Faces of people never seen, with one level removed."))
 reveal("10.g", 1, "")
 
-# %% tags=["label-levels-claims", "claim-V11", "planted-V11", "rtol-0.3"]
+# %% tags=["label-levels-claims", "claim-V11", "planted-V11", "rtol-0.1", "atol-0.05"]
 lost = {level: [a - b for a, b in zip(split[f"without {level}"], split["both levels"])]
         for level in ("bottom", "top")}
 of_bottom, of_top = (lost[level][1] / lost[level][0] for level in ("bottom", "top"))    # detail over layout
@@ -547,7 +547,7 @@ planted_error("V11", of_top, above=1.5, says="the levels exchanged")
 # ### Whose face?
 # Take the top map of one person and the bottom map of another.
 
-# %% tags=["label-mix", "rtol-0.3", "atol-0.05"]
+# %% tags=["label-mix", "rtol-0.1", "atol-0.05"]
 other = maps.top[few_faces].roll(3, 0)                          # tops of other faces
 with torch.no_grad():
     mixed = two.decode(TwoMaps(other, maps.bottom[few_faces]))
@@ -555,7 +555,7 @@ rows = torch.cat([faces[few_faces].roll(3, 0), faces[few_faces], mixed])
 plots.vq_images.colour_grid(rows, row_labels=["top of", "bottom of", "mixed"],
                             says="Mixed faces follow the top map in all that is large.")
 
-# %% tags=["label-mix-claim", "claim-V11", "rtol-0.3"]
+# %% tags=["label-mix-claim", "claim-V11", "rtol-0.1", "atol-0.05"]
 to_top = error_by_scale(faces[few_faces].roll(3, 0), mixed, block=4)[0].mean()
 to_bottom = error_by_scale(faces[few_faces], mixed, block=4)[0].mean()
 claim("V11", to_bottom / to_top, above=3, says="layout is nearer to the owner of the top map, by a factor")
@@ -564,7 +564,7 @@ claim("V11", to_bottom / to_top, above=3, says="layout is nearer to the owner of
 # ### Drawing faces
 # First the top map, then the bottom map given the top. Does the bottom prior listen to the top at all? Give it another person's:
 
-# %% tags=["label-listen", "claim-V11", "planted-V11", "rtol-0.2"]
+# %% tags=["label-listen", "claim-V11", "planted-V11", "rtol-0.1", "atol-0.05"]
 with torch.no_grad():
     given_own, given_other, given_third = (
         bottom_prior.log_likelihood(maps.bottom, maps.top.roll(shift, 0)) for shift in (0, 40, 20))

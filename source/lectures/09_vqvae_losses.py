@@ -728,7 +728,7 @@ smooth = {name: curve.view(30, 10).mean(1) for name, (_, curve, _) in runs.items
 plots.vq_losses.ablations(torch.arange(5, 300, 10), smooth, ylabel="squared error per pixel",
                           says="Five trainings; two of them look the same.")
 
-# %% tags=["label-digits-claims", "claim-V10", "planted-V10"]
+# %% tags=["label-digits-claims", "claim-V10", "planted-V10", "rtol-0.1", "atol-0.02"]
 test_error, used, length = ({n: s[i] for n, s in scores.items()} for i in range(3))
 good = dict(between=(0.007, 0.018))   # seven seeds: 0.0101 to 0.0130; β on the wrong term 0.0085 to 0.0107
 claim("V10", test_error["all three terms"], **good, says="test error, all three terms")

@@ -16,12 +16,13 @@ from torch.nn import functional as F
 
 from conv_dbn_measures import equal_draws, measure_all, selectivity
 from deepgen_lib import CDOptions, ConvDBN, load_caltech, save_model
-from deepgen_lib.conv_networks import CATEGORIES_OF, CHECKPOINTS, blank_conv_dbn, feature_scores, load_conv_dbn, white_pictures
+from deepgen_lib.conv_networks import CATEGORIES_OF, blank_conv_dbn, feature_scores, load_conv_dbn, white_pictures
 from deepgen_lib.conv_rbm import ConvRBM
 from deepgen_lib.conv_stacking import sample_pooled
 from deepgen_lib.conv_training import ConvRBMTrainer
 from deepgen_lib.fitting import fit
 from deepgen_lib.selectivity import average_precision
+from deepgen_lib.shipped import CHECKPOINTS
 
 SEED = 0
 PER_CATEGORY = 300                                 # pictures of each category for layer 1; small categories are repeated

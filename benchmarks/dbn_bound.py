@@ -16,16 +16,15 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 
-import deepgen_lib
 from deepgen_lib import AggregatedPosterior, AveragedParameters, CDOptions, DBN, RBM, RBMTrainer, ais_log_partition, base_rate, fit, gibbs_chain, load_mnist, load_model, next_rbm, save_model, tied_rbm
 from deepgen_lib.partition import salakhutdinov_murray_schedule
+from deepgen_lib.shipped import CHECKPOINTS
 from deepgen_lib.streams import sample_upwards
 from harness import machine, publish
 
 SEED, N_HIDDEN, N_UPDATES, N_DRAWS = 0, 2000, 30_000, 10
 OPTIONS = CDOptions(persistent=True, centred=True, learning_rate=0.01, final_learning_rate=0.002, weight_decay=0.0002)
 FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
-SHIPPED = Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints"
 
 
 def second_layer(lower: RBM, train: torch.Tensor, mean: torch.Tensor, rng: torch.Generator) -> dict[str, RBM]:
@@ -60,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(SEED)
     train = load_mnist("train", binarisation="fixed").images
-    lower = load_model(SHIPPED / "rbm500_long.safetensors", RBM(784, 500)).requires_grad_(False)
+    lower = load_model(CHECKPOINTS / "rbm500_long.safetensors", RBM(784, 500)).requires_grad_(False)
     mean = base_rate(sample_upwards([lower], train[:10_000], rng))
     rows = {"tied start (the RBM itself)": measure(lower, tied_rbm(lower, n_hidden=N_HIDDEN).requires_grad_(False), mean, rng)}
     wall, cpu = time.perf_counter(), time.process_time()
@@ -70,7 +69,7 @@ def main() -> None:
         rows[f"second layer trained, {name}"] = row = measure(lower, top, mean, rng) | seconds
         if seconds:
             notes = {"seed": str(SEED), "script": "benchmarks/dbn_bound.py", **{k: str(v) for k, v in row.items()}}
-            save_model(SHIPPED / "dbn_500_2000.safetensors", copy.deepcopy(top).half(), notes=notes)
+            save_model(CHECKPOINTS / "dbn_500_2000.safetensors", copy.deepcopy(top).half(), notes=notes)
     print(json.dumps(rows, indent=1))
     table = [[name, *[f"{r[s]:.2f}" for s in ("test", "valid", "train")], f"+{r['log_z'] - r['log_z_low']:.2f} -{r['log_z_high'] - r['log_z']:.2f}", f"{r['log_z']:.2f}", f"{r['effective_chains']:.0f}",
               f"{r['cpu'] / 60:.0f}" if "cpu" in r else ""] for name, r in rows.items()]

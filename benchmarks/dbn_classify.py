@@ -17,10 +17,10 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 
-import deepgen_lib
 from deepgen_lib import AggregatedPosterior, CDOptions, DBN, LabelledRBM, RBM, RBMTrainer, SampledPixels, UpDownOptions, UpDownTrainer, base_rate, fit
 from deepgen_lib import init_visible_bias, load_mnist, save_model
 from deepgen_lib.labels import labelled_rows
+from deepgen_lib.shipped import CHECKPOINTS
 from deepgen_lib.streams import sample_upwards
 from harness import machine, publish
 
@@ -32,7 +32,6 @@ UPDOWN = [                         # (options, updates), one after the other; 60
     (UpDownOptions(learning_rate=0.2, top_learning_rate=0.5, n_gibbs_steps=3), 50_000),
 ]
 FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
-SHIPPED = Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints"
 
 
 def greedy(data: torch.Tensor, rng: torch.Generator) -> DBN:
@@ -88,7 +87,7 @@ def main() -> None:
         dbn, rows[f"up-down {number + 1}"] = stage(f"updown{number}", lambda: fine_tune(number, dbn, data, rng), sets)
     dbn.load_state_dict({name: value.half().float() for name, value in dbn.state_dict().items()})
     rows["as shipped (float16)"] = {split: error(dbn, *s) for split, s in sets.items()}
-    save_model(SHIPPED / "dbn_digits.safetensors", dbn.half(), notes={"seed": str(SEED), "script": "benchmarks/dbn_classify.py",
+    save_model(CHECKPOINTS / "dbn_digits.safetensors", dbn.half(), notes={"seed": str(SEED), "script": "benchmarks/dbn_classify.py",
                "test_error": str(rows["as shipped (float16)"]["test"]), "test_error_greedy": str(rows["greedy"]["test"])})
     published = {"greedy": "2.49 %", f"up-down {len(UPDOWN)}": "1.25 %"}
     table = [[name, f"{100 * r['test']:.2f} %", f"{100 * r['train']:.2f} %", f"{r['cpu'] / 60:.0f}" if "cpu" in r else "", f"{r['wall'] / 60:.0f}" if "cpu" in r else "", published.get(name, "")] for name, r in rows.items()]

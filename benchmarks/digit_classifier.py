@@ -6,20 +6,19 @@
 """
 import os
 import time
-from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 
-import deepgen_lib
 from deepgen_lib import fit, load_mnist, save_model
 from deepgen_lib.digit_classifier import DigitClassifier
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.labels import labelled_rows
+from deepgen_lib.shipped import CHECKPOINTS
 from harness import machine, publish
 
 SEED, N_UPDATES, OPTIONS = 0, 3600, AdamOptions(learning_rate=2e-3)
-SHIPPED = Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints" / "digit_classifier.safetensors"
+SHIPPED = CHECKPOINTS / "digit_classifier.safetensors"
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 
-import deepgen_lib
 from deepgen_lib import CDOptions, RBM, RBMTrainer, ais_log_partition, base_rate, fit, init_visible_bias, load_mnist, parallel_tempering
 from deepgen_lib import reverse_ais_log_partition, save_model
 from deepgen_lib.partition import salakhutdinov_murray_schedule
+from deepgen_lib.shipped import CHECKPOINTS
 from harness import machine, publish
 
 SEEDS, N_CHAINS = (0, 1, 2), 100
@@ -86,7 +86,7 @@ def ship(rows: list[dict]) -> None:
     """The best centred run by validation likelihood becomes the checkpoint of chapter 03."""
     best = max((r for r in rows if r["method"] == "centred PCD-1"), key=lambda r: r["valid"])
     model = FOLDER / f"centred_PCD-1_{best['seed']}.model.safetensors"
-    shutil.copy(model, Path(deepgen_lib.__file__).parent / "embedded" / "checkpoints" / "rbm500_long.safetensors")
+    shutil.copy(model, CHECKPOINTS / "rbm500_long.safetensors")
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 from deepgen_lib import fit, load_colour_faces, save_model
 from deepgen_lib.autoregressive import training_rows
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
-from deepgen_lib.vq_shipped import CHECKPOINTS, new_face_priors, new_face_vqvae2
+from deepgen_lib.shipped import CHECKPOINTS
+from deepgen_lib.vq_shipped import new_face_priors, new_face_vqvae2
 from deepgen_lib.vqvae2 import TwoMaps, error_by_scale
 from harness import machine, publish
 

@@ -23,7 +23,8 @@ from deepgen_lib.code_likelihood import code_bound, fit_log_scales
 from deepgen_lib.digit_classifier import load_digit_classifier
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.vector_quantisation import perplexity
-from deepgen_lib.vq_shipped import CHECKPOINTS, new_digit_prior, new_digit_vqvae
+from deepgen_lib.shipped import CHECKPOINTS
+from deepgen_lib.vq_shipped import new_digit_prior, new_digit_vqvae
 from harness import machine, publish
 
 SEEDS, N_DRAWN = (0, 1, 2), 1000

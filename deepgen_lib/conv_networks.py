@@ -8,21 +8,20 @@
 All share the first layer, Gaussian with sigma = SIGMA; made by benchmarks/conv_dbn.py.
 """
 import copy
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .caltech import Caltech
 from .conv_dbn import ConvDBN
-from .conv_inference import infer
+from .conv_inference import infer, require_known
 from .conv_rbm import ConvRBM
 from .fitting import load_model
 from .max_pool import log_block_sums, probabilistic_max_pool
+from .shipped import CHECKPOINTS
 from .validate import require_choice, require_count, require_images, require_number, require_rng
 from .whitening import whiten
 
-CHECKPOINTS = Path(__file__).parent / "embedded" / "checkpoints"
 SIGMA = 0.7
 SIDE = 64
 TAPER = 4  # pixels over which a picture fades out inside its frame
@@ -96,11 +95,10 @@ def complete(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_sweeps: int = 16, top_
     """
     require_images("complete", "x", x, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype)
     require_images("complete", "known", known, 1, binary=True)
+    require_known("complete", x, known)
     require_count("complete", "n_sweeps", n_sweeps)
     require_number("complete", "upper", upper, low=1e-3, high=1)
     require_rng("complete", rng)
-    if tuple(known.shape[-2:]) != tuple(x.shape[-2:]) or len(known) not in (1, len(x)):
-        raise ValueError(f"complete: known has shape {tuple(known.shape)}, expected {(len(x), 1, *x.shape[-2:])}, or 1 in front for all pictures alike; half_known('left') makes one")
     gentle = copy.deepcopy(dbn).requires_grad_(False)
     for rbm in gentle.rbms[1:]:
         rbm.W.mul_(upper)

@@ -7,13 +7,12 @@ inside a class: look at the nearest training pictures too.
 """
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from .fitting import load_model
 from .labels import require_one_hot
+from .shipped import CHECKPOINTS
 from .validate import require_count, require_images, require_matrix
 
 N_PIXELS, N_CLASSES = 784, 10
@@ -56,4 +55,4 @@ class DigitClassifier(nn.Module):
 
 def load_digit_classifier() -> DigitClassifier:
     """The shipped one, made by benchmarks/digit_classifier.py: 99 % of the test pictures right."""
-    return load_model(Path(__file__).parent / "embedded/checkpoints/digit_classifier.safetensors", DigitClassifier()).requires_grad_(False)
+    return load_model(CHECKPOINTS / "digit_classifier.safetensors", DigitClassifier()).requires_grad_(False)

@@ -4,16 +4,14 @@
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from .likelihood import HALF_LOG_2_PI, normal_log_prob
 from .validate import require_count, require_finite, require_rng, require_tensor
-
-HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
 
 class Prior(Protocol):
@@ -56,11 +54,6 @@ def normal_kl(mu: Tensor, log_sigma: Tensor) -> Tensor:
     if mu.shape != log_sigma.shape:
         raise ValueError(f"normal_kl: mu is {tuple(mu.shape)} and log_sigma {tuple(log_sigma.shape)}, expected the same; one sigma per mu")
     return 0.5 * (mu**2 + torch.expm1(2 * log_sigma)) - log_sigma
-
-
-def normal_log_prob(z: Tensor, mu: Tensor, log_sigma: Tensor) -> Tensor:
-    """Σ_k log N(z_k; mu_k, sigma_k²) in nats.  (..., K), broadcast -> (...,).  The inner loops' form: nothing is checked."""
-    return (-0.5 * ((z - mu) * torch.exp(-log_sigma)) ** 2 - log_sigma - HALF_LOG_2_PI).sum(-1)
 
 
 def draw(q: NormalPosterior, n_samples: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .likelihood import log_level_mass, require_levels
 from .validate import require_count, require_images, require_rng
 
 LOG_SCALE_FLOOR = -7.0  # a logistic 2000 times narrower than the range lies inside one level of 256
@@ -54,7 +55,7 @@ def mixture_log_prob(x: Tensor, parameters: Tensor, n_mixtures: int, n_levels: i
     means = parts.means
     if parts.lean is not None:
         means = torch.stack([means[:, 0], *_led(means, parts.lean, x[:, 0, None], x[:, 1, None])], 1)
-    log_p = _log_bins(x[:, :, None], means, parts.log_scales, n_levels).sum(1)  # (B, K, H, W): one component for all channels of a pixel
+    log_p = log_level_mass(x[:, :, None], means, parts.log_scales, ends=(-1, 1), n_levels=n_levels).sum(1)  # (B, K, H, W): one component for all channels of a pixel
     return torch.logsumexp(parts.log_weights + log_p, 1).sum((1, 2))
 
 
@@ -94,14 +95,6 @@ def logistic_mixture_mean(parameters: Tensor, *, n_channels: int, n_mixtures: in
     return ((parts.log_weights.exp()[:, None] * means.clamp(-1, 1)).sum(2) + 1) / 2
 
 
-def require_levels(where: str, name: str, x: Tensor, n_levels: int) -> None:
-    """Every entry of x is one of the n_levels levels from 0 to 1."""
-    steps = x * (n_levels - 1)
-    if x.min() < 0 or x.max() > 1 or (steps - steps.round()).abs().max() > 1e-3:
-        raise ValueError(f"{where}: {name} runs from {x.min().item():.3g} to {x.max().item():.3g}, not all on a level, expected multiples of 1/{n_levels - 1} from 0 to 1; "
-                         f"round: ({name} * {n_levels - 1}).round() / {n_levels - 1}")
-
-
 def _split(parameters: Tensor, n_channels: int, n_mixtures: int) -> _Parts:
     batch, _, height, width = parameters.shape
     weights, rest = parameters[:, :n_mixtures], parameters[:, n_mixtures:].reshape(batch, -1, n_channels, n_mixtures, height, width)
@@ -112,16 +105,6 @@ def _split(parameters: Tensor, n_channels: int, n_mixtures: int) -> _Parts:
 def _led(means: Tensor, lean: Tensor, red: Tensor, green: Tensor) -> tuple[Tensor, Tensor]:
     """Means of green and blue given the pixel's red and green."""
     return means[:, 1] + lean[:, 0] * red, means[:, 2] + lean[:, 1] * red + lean[:, 2] * green
-
-
-def _log_bins(x: Tensor, mu: Tensor, log_scale: Tensor, n_levels: int) -> Tensor:
-    """log of the logistic's mass in the bin of x, elementwise.  σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)) loses no digits in the tails."""
-    slope = torch.exp(-log_scale)
-    centre, half = (x - mu) * slope, slope / (n_levels - 1)
-    below_top, above_bottom = torch.nn.functional.logsigmoid(centre + half), torch.nn.functional.logsigmoid(half - centre)
-    between = below_top + above_bottom + torch.log(-torch.expm1(-2 * half))
-    edge = 1 - 1 / (n_levels - 1)  # half a step inside the ends of [-1, 1]
-    return torch.where(x < -edge, below_top, torch.where(x > edge, above_bottom, between))
 
 
 def _round(x: Tensor, n_levels: int) -> Tensor:

@@ -1,7 +1,8 @@
-"""The bytes of a file that ships with the package, once they are seen to be the right ones."""
+"""What ships with the package: where trained models lie, and the bytes of a data file once they are seen to be the right ones."""
 import hashlib
 from pathlib import Path
 
+CHECKPOINTS = Path(__file__).parent / "embedded" / "checkpoints"  # trained models
 REPAIR = ("repair: `git checkout -- deepgen_lib/embedded` in a clone, then `python3 tools/course.py setup`; "
           "where the package was installed from elsewhere, install it again")
 

@@ -5,7 +5,6 @@ Each function that builds one says its sizes; the loaders fill them, freeze them
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,13 +12,13 @@ from torch import Tensor, nn
 
 from .autoregressive import PixelCNN
 from .codebook import Codebook
-from .residual_conv import conv_decoder, conv_encoder
 from .fitting import load_model, load_notes
+from .residual_conv import conv_decoder, conv_encoder
+from .shipped import CHECKPOINTS
 from .swap_codes import SwapCodes
 from .vqvae import VQVAE
 from .vqvae2 import VQVAE2
 
-CHECKPOINTS = Path(__file__).parent / "embedded" / "checkpoints"
 FACE_CODES = (64, 64)
 
 

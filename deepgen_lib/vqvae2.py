@@ -19,7 +19,7 @@ from .codebook import Codebook
 from .residual_conv import ResidualBlock, conv
 from .kernels.nearest_code import nearest
 from .validate import require_choice, require_count, require_images, require_number, require_rng
-from .vector_quantisation import look_up, require_ids, straight_through
+from .vector_quantisation import look_up, losses, require_ids, straight_through
 
 REVIVE_BELOW = 0.03  # of the even share of a batch
 
@@ -127,7 +127,7 @@ class VQVAE2(nn.Module):
         if rng is not None:
             book.update_statistics(rows, ids.flatten())
             book.revive(rows, below=REVIVE_BELOW * len(rows) / len(book.codes), rng=rng)
-        return straight_through(z, codes), ((z - codes) ** 2).flatten(1).sum(1)
+        return straight_through(z, codes), losses(z, codes).commitment
 
     def _nearest(self, book: Codebook, z: Tensor) -> Tensor:
         """(B, D, h, w) -> (B, h, w)."""

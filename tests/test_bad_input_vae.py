@@ -96,4 +96,4 @@ test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expec
 
 
 def test_every_public_function_is_tested():
-    require_all_tried(doors(), MODULES, dict.fromkeys(["draw", "log_q", "randn", "normal_log_prob"], INNER))
+    require_all_tried(doors(), MODULES, dict.fromkeys(["draw", "log_q", "randn"], INNER))

@@ -1,16 +1,14 @@
 """digit_classifier.py: probabilities, learning, and the shipped one on test pictures."""
-from pathlib import Path
-
 import torch
 from torch.testing import assert_close
 
-import deepgen_lib
 from deepgen_lib import fit, load_mnist
 from deepgen_lib.digit_classifier import DigitClassifier, load_digit_classifier
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.labels import labelled_rows
+from deepgen_lib.shipped import CHECKPOINTS
 
-SHIPPED = Path(deepgen_lib.__file__).parent / "embedded/checkpoints/digit_classifier.safetensors"
+SHIPPED = CHECKPOINTS / "digit_classifier.safetensors"
 
 
 def test_it_gives_probabilities_and_sureness_is_the_largest(rng):

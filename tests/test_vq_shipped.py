@@ -8,7 +8,8 @@ from deepgen_lib import load_colour_faces, load_mnist, load_notes
 from deepgen_lib.code_likelihood import code_bound
 from deepgen_lib.digit_classifier import load_digit_classifier
 from deepgen_lib.vector_quantisation import perplexity
-from deepgen_lib.vq_shipped import CHECKPOINTS, load_digit_codes, load_face_codes, load_labelled_digit_prior
+from deepgen_lib.shipped import CHECKPOINTS
+from deepgen_lib.vq_shipped import load_digit_codes, load_face_codes, load_labelled_digit_prior
 from deepgen_lib.vqvae2 import TwoMaps, error_by_scale
 
 NAMES = ["vqvae_mnist", "pixelcnn_mnist", "pixelcnn_mnist_labelled", "vqvae2_faces", "pixelcnn_faces_top", "pixelcnn_faces_bottom"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..logistic_mixture import logistic_mixture_mean, mixture_channels, mixture_log_prob, require_levels, sample_logistic_mixture
+from ..likelihood import require_levels
+from ..logistic_mixture import logistic_mixture_mean, mixture_channels, mixture_log_prob, sample_logistic_mixture
 from ..validate import require_binary
 from .config import NVAEConfig
 

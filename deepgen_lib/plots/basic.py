@@ -104,8 +104,8 @@ def draw_scatter(axis: Axes, points, *, size: float = 22.0) -> None:
     _legend(axis, found)
 
 
-def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False) -> None:
-    """Bars of {name: (N,)} for N categories; stacked bars pile positive values up and negative ones down."""
+def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False, legend: bool = True) -> None:
+    """Bars of {name: (N,)} for N categories; stacked bars pile positive values up and negative ones down. legend: beside the panel."""
     categories, found = text_labels("bars", categories), named_series("bars", series)
     places, n = np.arange(len(categories)), len(found)
     above, below = np.zeros(len(categories)), np.zeros(len(categories))
@@ -123,7 +123,8 @@ def draw_bars(axis: Axes, categories: Sequence, series, *, stacked: bool = False
     axis.grid(axis="x", visible=False)
     if any((y < 0).any() for y in found.values()):
         axis.axhline(0, color=colour("other"), linewidth=1, label="_zero")
-    _legend(axis, found)
+    if legend:
+        _legend(axis, found)
 
 
 def draw_heatmap(axis: Axes, values, *, rows: Sequence = (), columns: Sequence = (), digits: int | None = 2):

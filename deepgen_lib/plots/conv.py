@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ..conv_dbn import ConvDBN
-from ..conv_inference import hierarchical_sweep
-from ..conv_networks import SIDES, completion_error, half_known
+from ..conv_networks import SIDES, complete, completion_error, half_known
 from ..max_pool import probabilistic_max_pool
 from .basic import draw_heatmap, draw_lines
 from .controls import explorable
@@ -122,12 +121,12 @@ def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: 
 
     Shown after n sweeps is what `complete(n_sweeps=n, upper=upper)` gives. All is computed here, once; moving a slider only draws.
     """
-    found, errors, gentle = {}, {}, _scaled(dbn, upper)
+    found, errors = {}, {}
     masks = {side: half_known(side, size=tuple(v.shape[-2:])).to(v) for side in sides}
     for side, known in masks.items():
         for top_down in (True, False):
-            guesses = _chain(gentle, v * known, known, max(sweeps), top_down, torch.Generator().manual_seed(seed))
-            found |= {(side, n, top_down): torch.where(known > 0, v, torch.stack(guesses[n // 4:n]).mean(0)) for n in sweeps}
+            for n in sweeps:
+                found[side, n, top_down] = complete(dbn, v, known, n_sweeps=n, top_down=top_down, upper=upper, rng=torch.Generator().manual_seed(seed))
     for key, guess in found.items():
         errors[key] = completion_error(guess, v, masks[key[0]]).mean().item()
     blank = {side: as_ink(v * known, "white") for side, known in masks.items()}
@@ -148,22 +147,3 @@ def occlusion(dbn: ConvDBN, v: Tensor, *, sides: Sequence[str] = SIDES, sweeps: 
         return Picture(figure, says="What does the network put where nothing is seen, with and without its upper layers?")
 
     return render
-
-
-def _chain(dbn: ConvDBN, v: Tensor, known: Tensor, n_sweeps: int, top_down: bool, rng: torch.Generator) -> list[Tensor]:
-    """E[v | h¹] after each sweep."""
-    with torch.no_grad():
-        hidden, means = dbn.recognise(v, rng), []
-        for _ in range(n_sweeps):
-            v, hidden = hierarchical_sweep(dbn, v, hidden, known=known, top_down=top_down, rng=rng)
-            means.append(dbn.rbms[0].visible_mean(hidden[0]))
-    return means
-
-
-def _scaled(dbn: ConvDBN, upper: float) -> ConvDBN:
-    """A copy with weights and hidden biases of the layers above the first times `upper`, as in conv_networks.complete."""
-    gentle = ConvDBN(list(dbn.rbms)).requires_grad_(False)
-    for rbm in gentle.rbms[1:]:
-        rbm.W.mul_(upper)
-        rbm.c.mul_(upper)
-    return gentle

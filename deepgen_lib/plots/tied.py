@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..dbn import DBN
@@ -147,18 +148,22 @@ def untying(paths: Mapping[str, tuple[Sequence[DBN], Tensor, float]], *, steps: 
         i, (likelihood, bound, _) = stops.index(step), measured[case].unbind(1)
         with drawing(columns=2, width=9.4, height=3.2, width_ratios=(1, 1.25)) as (figure, axes):
             name, p, q = layers[case][i]
-            draw_bars(axes[0], _bits("untying", (len(p) - 1).bit_length()), {"prior": p, "q averaged over data": q})
+            draw_bars(axes[0], _bits("untying", (len(p) - 1).bit_length()), {"prior": p, "q averaged over data": q}, legend=False)
             axes[0].legend(loc="upper left", fontsize=9)
             axes[0].tick_params(axis="x", labelrotation=90 if len(p) > 8 else 0)
-            axes[0].set(ylim=(0, 1.3 * max(float(p.max()), float(q.max()), 0.4)), title=f"p({name}) after {step} steps")
+            axes[0].set_ylim(0, 1.3 * max(float(p.max()), float(q.max()), 0.4))
+            axes[0].set_title(f"p({name}) after {step} steps", y=1)  # a title with a fixed place is drawn without measuring the ticks
             _draw_curves(axes[1], np.arange(len(stops)), likelihood, bound)
             axes[1].axhline(float(paths[case][2]), color=colour("other"), linestyle=":", linewidth=1.6, label="_log p(x) without this layer")
             axes[1].axvline(i, color=colour("other"), linewidth=1, label="_step")
             for label, level in {" log p(x)": likelihood[-1], " bound": bound[-1]}.items():  # a legend would cost 15 ms a move
                 axes[1].text(len(stops) - 1, level, label, va="center", fontsize=10)
             axes[1].text(len(stops) - 1, paths[case][2], "without this layer", ha="right", va="bottom", fontsize=9.5)
+            axes[0].yaxis.set_major_locator(MaxNLocator(3))
+            axes[1].xaxis.set_label_coords(0.5, -0.13), axes[1].yaxis.set_label_coords(-0.16, 0.5)  # fixed places, as the titles
             axes[1].set_xticks(range(len(stops)), [str(stop) for stop in stops], fontsize=9)
-            axes[1].set(xlabel="steps", ylabel="nats", title=f"log p {_minus(likelihood[i])}, bound {_minus(bound[i])}, gap {abs(float(likelihood[i] - bound[i])):.3f}")
+            axes[1].set(xlabel="steps", ylabel="nats")
+            axes[1].set_title(f"log p {_minus(likelihood[i])}, bound {_minus(bound[i])}, gap {abs(float(likelihood[i] - bound[i])):.3f}", y=1)
         return Picture(figure, says="What moves while the layers come untied: the prior, log p(x), the bound and the gap between them.")
 
     return render

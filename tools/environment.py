@@ -24,6 +24,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 BUILDS = ("cpu", "default")  # of PyTorch; "default" is the package index's own: with CUDA on Linux, without elsewhere
 DOWNLOADS = {"Linux": 2.7, "Darwin": 0.1, "Windows": 0.1}  # GB, PyTorch 2.13 with what it alone brings
 DOWNLOAD_CPU, DOWNLOAD_REST = 0.2, 0.2
+DOWNLOAD_TRITON = 0.2  # on Linux; part of DOWNLOADS there, but not of PyTorch's CPU build
 LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
@@ -78,7 +79,8 @@ def read_stamp(venv: Path) -> dict:
 
 def download_size(build: str, system: str) -> float:
     """GB that a first installation downloads, PyTorch included."""
-    return DOWNLOAD_REST + (DOWNLOAD_CPU if build == "cpu" else DOWNLOADS.get(system, DOWNLOADS["Linux"]))
+    cpu = DOWNLOAD_CPU + (DOWNLOAD_TRITON if system == "Linux" else 0)
+    return DOWNLOAD_REST + (cpu if build == "cpu" else DOWNLOADS.get(system, DOWNLOADS["Linux"]))
 
 
 def pip(python: Path, *arguments: str, root: Path = ROOT) -> None:

@@ -122,6 +122,20 @@ def test_the_vectors_go_on_from_where_they_were(rng):
     assert 0 <= off[0] < 0.02 * off[1]
 
 
+def test_a_layer_that_starts_at_zero_is_seen_once_it_moves():
+    """The posteriors' last layers: power iteration on a zero matrix must not leave zero vectors behind."""
+    model = NVAE(tiny_config(), rng=seeded())
+    assert model.spectral().isfinite() and all((torch.linalg.vector_norm(b, dim=-1) - 1).abs().max() < 1e-5 for name, b in model.spectral.named_buffers())
+    head = model.top_down.groups[0].posterior.head[-1]
+    model.spectral.iterate(300)
+    before = model.spectral().item()
+    with torch.no_grad():
+        head.weight.normal_(generator=seeded())
+    model.spectral.iterate(300)
+    largest = torch.linalg.matrix_norm(head.weight.detach().flatten(1), ord=2).item()
+    assert model.spectral().item() - before == pytest.approx(largest, rel=1e-3)
+
+
 def test_the_penalty_sees_the_networks_own_weights_also_in_a_copy():
     """A deep copy's penalty belongs to the copy."""
     model = random_nvae()
@@ -179,7 +193,7 @@ def test_training_raises_the_bound_of_a_toy():
     trainer = GradientTrainer(model, AdamOptions(learning_rate=0.02))
     fit(trainer, x, n_updates=60, batch_size=24, rng=seeded())
     after = model.elbo(x, seeded())
-    assert before < -23 and after.total.mean() > before + 3.5 and after.kl.sum(1).mean() > 0.1
+    assert before < -23 and after.total.mean() > before + 3.5 and after.kl.sum(1).mean() > 0.05
 
 
 def test_the_same_seed_gives_the_same_model():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..validate import require_count
 
 FIRST_STEPS, STEPS = 10, 4
+TINY = 1e-12
 
 
 class SpectralPenalty(nn.Module):
@@ -34,7 +35,7 @@ class SpectralPenalty(nn.Module):
             like = stack[0].weight
             for name, length in (("u", rows), ("v", columns)):
                 start = like.new_empty(len(stack), length, requires_grad=False)
-                self.register_buffer(f"{name}_{n}", start if like.is_meta else _unit(start.normal_(generator=rng)))
+                self.register_buffer(f"{name}_{n}", start if like.is_meta else nn.functional.normalize(start.normal_(generator=rng), dim=-1))
         if not like.is_meta:  # on the meta device there are sizes and no numbers
             self.iterate(FIRST_STEPS)
 
@@ -45,8 +46,8 @@ class SpectralPenalty(nn.Module):
             for n, stack in enumerate(self._stacks):
                 u, v, W = getattr(self, f"u_{n}"), getattr(self, f"v_{n}"), _matrices(stack)
                 for _ in range(n_steps):
-                    v.copy_(_unit(torch.einsum("gij,gi->gj", W, u)))
-                    u.copy_(_unit(torch.einsum("gij,gj->gi", W, v)))
+                    v.copy_(_unit(torch.einsum("gij,gi->gj", W, u), v))
+                    u.copy_(_unit(torch.einsum("gij,gj->gi", W, v), u))
 
     def singular_values(self) -> Tensor:
         """uᵀ W v of every convolution, stack after stack; gradients flow to W alone.  -> (number of convolutions,)."""
@@ -71,5 +72,7 @@ def _matrices(stack: Iterable[nn.Conv2d]) -> Tensor:
     return torch.stack([conv.weight.flatten(1) for conv in stack])
 
 
-def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+def _unit(x: Tensor, last: Tensor) -> Tensor:
+    """x / |x|; the last vector where x is zero, as it is under a layer that starts at zero: from a zero vector there would be no way back."""
+    norm = x.norm(dim=-1, keepdim=True)
+    return torch.where(norm > TINY, x / norm.clamp_min(TINY), last)

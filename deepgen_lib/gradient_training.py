@@ -1,6 +1,10 @@
 """Training by backpropagation: Adam (Kingma & Ba 2015) or its maximum-norm form Adamax, on whatever loss a network names.
 
 A network says what it minimises (`training_loss`) and what data it takes (`check_data`); this file knows nothing else about it.
+
+Under torchrun, after torch.distributed.init_process_group, every process calls `fit` with its own share of the data, of equal size, with a seed and a
+checkpoint of its own. All start from the first process's network, each update takes the mean of the processes' gradients, and so the networks stay equal.
+In training a batch norm uses the mean and variance of its own process's pictures; its running statistics are the mean over the processes.
 """
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from .validate import require_choice, require_number
 
@@ -71,6 +75,7 @@ class GradientTrainer:
             raise ValueError(f"GradientTrainer: got {type(model).__name__} and {type(options).__name__}, expected a network with training_loss and check_data, and AdamOptions; "
                              "pass GradientTrainer(model, AdamOptions())")
         self.model, self.options = model, options
+        share_first(model)
         kind = torch.optim.Adam if options.kind == "adam" else torch.optim.Adamax
         self.optimiser = kind(model.parameters(), lr=options.learning_rate, betas=BETAS, eps=EPSILON)
 
@@ -82,6 +87,7 @@ class GradientTrainer:
         with torch.enable_grad():
             self.model.training_loss(batch, fraction, rng).backward()
         touched = [p for p in self.model.parameters() if p.grad is not None]
+        average_([p.grad for p in touched] + running_statistics(self.model))
         if self.options.max_norm is not None:
             nn.utils.clip_grad_norm_(touched, self.options.max_norm)
         with torch.no_grad():
@@ -117,3 +123,31 @@ class GradientTrainer:
     def describe(self) -> dict[str, str]:
         """Options as words, written into the checkpoint and compared on resume."""
         return {f.name: repr(getattr(self.options, f.name)) for f in fields(self.options)}
+
+
+def share_first(model: nn.Module) -> None:
+    """Every process takes the first one's parameters and buffers."""
+    if n_processes() > 1:
+        for value in model.state_dict().values():
+            whole = value.contiguous()
+            distributed.broadcast(whole, 0)
+            value.copy_(whole)
+
+
+def average_(values: list[Tensor]) -> None:
+    """Each tensor becomes its mean over the processes, all sent as one vector; nothing happens where there is one process."""
+    if n_processes() > 1 and values:
+        whole = torch.cat([value.detach().flatten() for value in values])
+        distributed.all_reduce(whole)
+        for value, part in zip(values, (whole / n_processes()).split([value.numel() for value in values])):
+            value.copy_(part.view_as(value))
+
+
+def running_statistics(model: nn.Module) -> list[Tensor]:
+    """Running means and variances of the batch norms."""
+    found = [getattr(module, name, None) for module in model.modules() for name in ("running_mean", "running_var")]
+    return [value for value in found if value is not None]
+
+
+def n_processes() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

@@ -118,7 +118,8 @@ class GradientTrainer:
         self.optimiser.state.clear()
         for name, p in self.model.named_parameters():
             if state[f"step.{name}"] > 0:
-                self.optimiser.state[p] = {"step": state[f"step.{name}"].clone()} | {m: state[f"{m}.{name}"].clone() for m in MOMENTS[self.options.kind]}
+                self.optimiser.state[p] = {"step": state[f"step.{name}"].clone()} | {
+                    m: torch.zeros_like(p, requires_grad=False).copy_(state[f"{m}.{name}"]) for m in MOMENTS[self.options.kind]}
 
     def describe(self) -> dict[str, str]:
         """Options as words, written into the checkpoint and compared on resume."""

@@ -14,18 +14,18 @@ import deepgen_lib
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
     {"kernels", "validate", "shipped"},
-    {"likelihood", "labels", "variational", "whitening", "max_pool", "orientation", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
+    {"tiles", "roofline", "measured", "likelihood", "labels", "variational", "whitening", "max_pool", "orientation", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "objectives"},
-    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "conv_completion", "codebook", "residual_conv", "vqvae", "vqvae2", "autoregressive", "swap_codes", "code_likelihood", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators"},
+    {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "conv_completion", "codebook", "residual_conv", "vqvae", "vqvae2", "autoregressive", "swap_codes", "code_likelihood", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators", "ladder"},
     {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions"},
     {"conv_networks", "averaging", "gradient_training", "digit_classifier", "vq_shipped", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"widgets", "checks"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets"}, "IPython": {"widgets", "checks"}, "triton": {"kernels"}, "tqdm": {"fitting", "data"}}
+ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets"}, "IPython": {"widgets", "checks"}, "triton": {"kernels", "tiles"}, "tqdm": {"fitting", "data"}}
 BY_COMPUTED_NAME = {"deepgen_lib", "deepgen_lib.plots", "deepgen_lib.checks", "deepgen_lib.checks.engine"}  # load a chapter's file, or a module, on first use
 FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step", "probabilistic_max_pool", "nearest_code", "straight_through", "vq_losses",
          "residual_normal_kl", "NVAE", "NVAE_TABLE"]  # design.md, those of chapters 00-03, 07, 09, 11 and 12

@@ -7,6 +7,7 @@ from torch import Tensor
 import torch
 
 from ..validate import require_tensor
+from .backend import use_triton
 
 
 def sum_softplus_reference(x: Tensor) -> Tensor:
@@ -20,4 +21,7 @@ def sum_softplus(x: Tensor) -> Tensor:
     require_tensor("sum_softplus", "x", x)
     if x.ndim == 0:
         raise ValueError("sum_softplus: x is a single number, expected (..., H), a last axis to sum over; use x[None]")
+    if use_triton("sum_softplus", x, dtypes=(torch.float32, torch.float16, torch.bfloat16)):
+        from .triton_softplus import sum_softplus_triton
+        return sum_softplus_triton(x)
     return sum_softplus_reference(x)

@@ -39,7 +39,7 @@ def half_step_kernel(x_ptr, W_ptr, bias_ptr, clock_ptr, out_ptr, p_ptr, B, K, N,
     u = uniforms(seed, now, STREAM, rows.to(tl.int64) + first_row, tl.program_id(1) * BN, BM, BN)
     place = rows.to(tl.int64)[:, None] * N + cols[None, :]
     inside = (rows < B)[:, None] & (cols < N)[None, :]
-    tl.store(out_ptr + place, (u < p).to(out_ptr.dtype.element_ty), mask=inside)
+    tl.store(out_ptr + place, tl.where(u < p, 1.0, 0.0), mask=inside)  # the store converts to the states' type
     if p_ptr is not None:
         tl.store(p_ptr + place, p, mask=inside)
 

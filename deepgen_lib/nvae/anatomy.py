@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .config import NVAEConfig
+from .flows import MaskedConv
 from .model import NVAE
 
 PARTS = {  # what a parameter's name holds -> the part it belongs to, the first that fits
@@ -30,7 +31,7 @@ def network_parts(config: NVAEConfig) -> list[Part]:
         for name, p in model.named_parameters():
             parameters[_part(name)] += p.numel()
         for name, module in model.named_modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
+            if isinstance(module, (nn.Conv2d, nn.Linear, MaskedConv)):
                 module.register_forward_hook(_counter(work, _part(f"{name}.")))
         model(torch.zeros(1, config.n_channels, config.image_size, config.image_size), model.noise(1))
     return sorted((Part(name, parameters[name], work[name]) for name in parameters), key=lambda part: -part.parameters)

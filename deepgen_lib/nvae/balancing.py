@@ -39,5 +39,5 @@ def weighted_kl(kl: Tensor, sizes: Tensor, *, weight: float, balanced: bool) -> 
 
 
 def _balance(kl: Tensor, sizes: Tensor) -> Tensor:
-    per_dimension = (kl.detach().mean(0) + LEAST_NATS) / sizes.to(kl)
+    per_dimension = (kl.detach().mean(0) + LEAST_NATS).clamp_min(LEAST_NATS / 10) / sizes.to(kl)  # a KL estimated under a flow may be negative
     return per_dimension / per_dimension.mean()

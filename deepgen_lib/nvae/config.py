@@ -30,6 +30,9 @@ class NVAEConfig:
     relative: bool = True                   # q relative to p; False: q has a mean and a scale of its own
     clamp: float | None = 5.0               # soft clamp, residual_normal.practical; None for the bare formula
     floor: float = 0.0                      # added to every sigma, residual_normal.practical
+    flow_cells: int = 0                     # of an inverse-autoregressive flow after each posterior's draw, flows.py; 0: none
+    flow_scale: bool = False                # the flow scales as well as shifts
+    flow_context: bool = False              # the flow sees what the posterior sees
     warm_up: float = 0.3                    # share of training in which the KL's weight climbs from 0 to 1
     balance: bool = True                    # balance the groups' KL while it climbs
     regularisation: float = 0.01            # of the largest singular values and the batch norms' largest scales; 0: none
@@ -39,7 +42,7 @@ class NVAEConfig:
             raise ValueError(f"NVAEConfig: groups is {self.groups!r}, expected a tuple of whole numbers from the top down; pass for example groups=(5, 10)")
         for n in self.groups:
             require_count("NVAEConfig", "groups", n)
-        for name, low in (("image_size", 2), ("n_channels", 1), ("n_down", 0), ("n_latent", 1), ("width", 1), ("cells", 1), ("outer_cells", 1), ("expansion", 1), ("n_mixtures", 1)):
+        for name, low in (("image_size", 2), ("n_channels", 1), ("n_down", 0), ("n_latent", 1), ("width", 1), ("cells", 1), ("outer_cells", 1), ("expansion", 1), ("n_mixtures", 1), ("flow_cells", 0)):
             require_count("NVAEConfig", name, getattr(self, name), minimum=low)
         require_count("NVAEConfig", "n_levels", self.n_levels, minimum=2, maximum=65_536)
         require_choice("NVAEConfig", "likelihood", self.likelihood, LIKELIHOODS)
@@ -50,7 +53,7 @@ class NVAEConfig:
         require_number("NVAEConfig", "warm_up", self.warm_up, low=0, high=1)
         if self.clamp is not None:
             require_number("NVAEConfig", "clamp", self.clamp, low=1e-3)
-        for name in ("relative", "balance"):
+        for name in ("relative", "balance", "flow_scale", "flow_context"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"NVAEConfig: {name} is {getattr(self, name)!r}, expected True or False; pass {name}=True")
 

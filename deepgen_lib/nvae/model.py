@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 from ..validate import require_count, require_finite, require_images, require_number, require_rng, require_tensor
 from .balancing import kl_weight, weighted_kl
 from .config import NVAEConfig
+from .flows import MaskedConv
 from .heads import head_channels, head_draw, head_log_likelihood, head_mean, require_pixels
 from .spectral import SpectralPenalty, batch_norm_penalty
 from .towers import Encoder, Tail, TopDown, Walk
@@ -26,7 +27,7 @@ from .towers import Encoder, Tail, TopDown, Walk
 class NVAETerms(NamedTuple):
     """bound = reconstruction - Σ_l kl_l, in nats, with one draw of z."""
     reconstruction: Tensor  # log p(x | z)  (B,)
-    kl: Tensor              # KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)) of each group, from the top down  (B, L)
+    kl: Tensor              # KL(q(z_l | z_<l, x) ‖ p(z_l | z_<l)) of each group, from the top down; under a flow log q - log p of the draw  (B, L)
 
     @property
     def total(self) -> Tensor:
@@ -63,8 +64,7 @@ class NVAE(nn.Module):
     def forward(self, x: Tensor, noise: Sequence[Tensor]) -> NVAETerms:
         """`elbo` as a pure function of x and the noise of every group, in the mode that the modules are in."""
         walk = self.top_down(noise, self.encoder(self._padded(x)))
-        kl = torch.stack([both.kl().sum((1, 2, 3)) for both in walk.normals], 1)
-        return NVAETerms(head_log_likelihood(self.config, x, self._out(walk)), kl)
+        return NVAETerms(head_log_likelihood(self.config, x, self._out(walk)), walk.kl())
 
     def noise(self, n: int, rng: torch.Generator | None = None) -> list[Tensor]:
         """N(0, 1) for every group, from the top down.  -> L tensors (n, K, s, s)."""
@@ -117,8 +117,7 @@ class NVAE(nn.Module):
             for _ in range(n_samples):
                 noise = self.noise(len(x), rng)
                 walk = self.top_down(noise, taps)
-                log_ratio = sum(both.log_ratio(eps).sum((1, 2, 3)) for both, eps in zip(walk.normals, noise))
-                log_weight = head_log_likelihood(self.config, x, self._out(walk)) - log_ratio
+                log_weight = head_log_likelihood(self.config, x, self._out(walk)) - walk.log_ratio(noise)
                 log_sum = log_weight if log_sum is None else torch.logaddexp(log_sum, log_weight)
         return log_sum - math.log(n_samples)
 
@@ -181,7 +180,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _first_weights(model: NVAE, rng: torch.Generator | None) -> None:
-    """Torch's own first weights, uniform within 1 / √fan-in, drawn anew from rng; the posteriors' last layers zero."""
+    """Torch's own first weights, uniform within 1 / √fan-in, drawn anew from rng; the posteriors' last layers zero. Flows last: the rest is the same with and without them."""
     with torch.no_grad():
         for module in model.modules():
             if rng is not None and isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -193,3 +192,6 @@ def _first_weights(model: NVAE, rng: torch.Generator | None) -> None:
         for group in model.top_down.groups:
             for value in group.posterior.head[-1].parameters():
                 value.zero_()
+        for module in model.modules():
+            if rng is not None and isinstance(module, MaskedConv):
+                module.start(rng)

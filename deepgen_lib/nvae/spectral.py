@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..validate import require_count
+from .flows import MaskedConv
 
 FIRST_STEPS, STEPS = 10, 4
 TINY = 1e-12
@@ -26,9 +27,9 @@ class SpectralPenalty(nn.Module):
         super().__init__()
         if not isinstance(network, nn.Module):
             raise ValueError(f"SpectralPenalty: network is {type(network).__name__}, expected a torch.nn.Module; pass the model whose convolutions are meant")
-        shapes: dict[tuple[int, int], list[nn.Conv2d]] = {}
+        shapes: dict[tuple[int, int], list[nn.Module]] = {}
         for module in network.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, (nn.Conv2d, MaskedConv)):
                 shapes.setdefault((module.weight.shape[0], module.weight[0].numel()), []).append(module)
         self._stacks = tuple(tuple(stack) for stack in shapes.values())  # in a tuple, so the convolutions are not registered here a second time
         for n, ((rows, columns), stack) in enumerate(shapes.items()):
@@ -67,7 +68,7 @@ def batch_norm_penalty(network: nn.Module) -> Tensor:
     return torch.stack(scales).sum() if scales else torch.zeros(())
 
 
-def _matrices(stack: Iterable[nn.Conv2d]) -> Tensor:
+def _matrices(stack: Iterable[nn.Module]) -> Tensor:
     """Weights of one shape as matrices (number, out, in·k·k)."""
     return torch.stack([conv.weight.flatten(1) for conv in stack])
 

@@ -3,7 +3,7 @@
     up:    x -> features, one tap for each latent group                       the encoder's own weights
     down:  h_1 constant;  h_l = path_l(h_{l-1}')  ;  z_l  ;  h_l' = merge_l(h_l, z_l)
            prior      p(z_l | z_<l)     reads h_l
-           posterior  q(z_l | z_<l, x)  reads h_l and tap_l
+           posterior  q(z_l | z_<l, x)  reads h_l and tap_l; a flow may bend its draw
 
 The way down is walked once: the same h_l, made by the same modules, feeds prior and posterior. That is what the encoder and the
 generative model share. The deltas of a posterior have weights of their own.
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..residual_normal import ResidualNormal, bend, relative_to
 from .cells import EncoderCell, GenerativeCell
 from .config import NVAEConfig
+from .flows import PosteriorFlow
 
 
 class Encoder(nn.Module):
@@ -48,12 +49,13 @@ class Encoder(nn.Module):
 
 
 class Posterior(nn.Module):
-    """What q adds: h (B, C, s, s) and the encoder's tap of the same shape -> two numbers for each entry of z."""
+    """What q adds: h (B, C, s, s) and the encoder's tap of the same shape -> two numbers for each entry of z. The flow, if any, waits for the draw."""
 
-    def __init__(self, width: int, n_latent: int):
+    def __init__(self, width: int, config: NVAEConfig):
         super().__init__()
         self.tap = nn.Conv2d(width, width, 1)
-        self.head = nn.Sequential(nn.SiLU(), nn.Conv2d(width, 2 * n_latent, 3, padding=1))
+        self.head = nn.Sequential(nn.SiLU(), nn.Conv2d(width, 2 * config.n_latent, 3, padding=1))
+        self.flow = PosteriorFlow(config.n_latent, width, config.flow_cells, expansion=config.expansion, scale=config.flow_scale, reads_context=config.flow_context) if config.flow_cells else None
 
     def forward(self, h: Tensor, tap: Tensor) -> tuple[Tensor, Tensor]:
         return _wide(self.head(h + self.tap(tap))).chunk(2, 1)
@@ -66,7 +68,7 @@ class Group(nn.Module):
         super().__init__()
         self.path = nn.Sequential(*path)
         self.prior = None if top else nn.Sequential(nn.SiLU(), nn.Conv2d(width, 2 * config.n_latent, 1))  # the top prior is N(0, I)
-        self.posterior = Posterior(width, config.n_latent)
+        self.posterior = Posterior(width, config)
         self.merge = nn.Conv2d(width + config.n_latent, width, 1)
         self.relative, self.clamp, self.floor = config.relative, config.clamp, config.floor
 
@@ -83,6 +85,10 @@ class Group(nn.Module):
         both = ResidualNormal(mu, log_sigma, first, second) if self.relative else relative_to(mu, log_sigma, first, second)
         return bend(both, self.clamp, self.floor)
 
+    def bent(self, both: ResidualNormal, noise: Tensor, h: Tensor, tap: Tensor) -> tuple[Tensor, Tensor]:
+        """What the flow makes of the draw, and log q - log p there (B,)."""
+        return self.posterior.flow(both, noise, h + tap)
+
     def join(self, h: Tensor, z: Tensor) -> Tensor:
         return self.merge(torch.cat([h, z.to(h.dtype)], 1))
 
@@ -90,8 +96,17 @@ class Group(nn.Module):
 class Walk(NamedTuple):
     """One way down."""
     features: Tensor                 # h after the last group (B, C, s, s)
-    normals: list[ResidualNormal]    # q beside p of every group; q is p where there was no encoder
+    normals: list[ResidualNormal]    # q, before its flow, beside p of every group; q is p where there was no encoder
     z: list[Tensor]                  # what was drawn, or given
+    ratios: list[Tensor | None]      # log q - log p of z in nats (B,) where a flow bent q; None elsewhere
+
+    def kl(self) -> Tensor:
+        """KL(q ‖ p) of each group in nats, exact; under a flow its estimate by the one draw, which may be negative.  -> (B, L)."""
+        return torch.stack([both.kl().sum((1, 2, 3)) if ratio is None else ratio for both, ratio in zip(self.normals, self.ratios)], 1)
+
+    def log_ratio(self, noise: Sequence[Tensor]) -> Tensor:
+        """log q(z | x) - log p(z) at the draw that the noise made, summed over groups.  -> (B,) nats."""
+        return sum(both.log_ratio(eps).sum((1, 2, 3)) if ratio is None else ratio for both, ratio, eps in zip(self.normals, self.ratios, noise))
 
 
 class TopDown(nn.Module):
@@ -111,15 +126,20 @@ class TopDown(nn.Module):
 
     def forward(self, noise: Sequence[Tensor], taps: Sequence[Tensor] | None = None, *, temperature: float = 1.0, given: Sequence[Tensor | None] | None = None) -> Walk:
         """noise: N(0, 1) for every group, (B, K, s, s). Every sigma is multiplied by temperature. given: z to take in place of a draw, None for those to draw."""
-        h, normals, drawn = self.h.expand(len(noise[0]), -1, -1, -1), [], []
+        h, walk = self.h.expand(len(noise[0]), -1, -1, -1), Walk(self.h, [], [], [])
         for level, group in enumerate(self.groups):
-            h = group.path(h)
-            both = group.normals(h, None if taps is None else taps[level], noise[level].shape)
-            z = both.draw(temperature * noise[level]) if given is None or given[level] is None else given[level]
+            h, tap, ratio = group.path(h), None if taps is None else taps[level], None
+            both, eps = group.normals(h, tap, noise[level].shape), temperature * noise[level]
+            if given is not None and given[level] is not None:
+                z = given[level]
+            elif tap is None or group.posterior.flow is None:
+                z = both.draw(eps)
+            else:
+                z, ratio = group.bent(both, eps, h, tap)
             h = group.join(h, z)
-            normals.append(both)
-            drawn.append(z)
-        return Walk(h, normals, drawn)
+            for kept, value in ((walk.normals, both), (walk.z, z), (walk.ratios, ratio)):
+                kept.append(value)
+        return walk._replace(features=h)
 
 
 class Tail(nn.Module):

@@ -1,0 +1,35 @@
+"""k Gibbs sweeps of many chains, hidden -> visible -> hidden, while the weights stand still.
+
+    v ~ Bernoulli(sigma(W h + b)),     p = sigma(Wᵀ v + c),     h ~ Bernoulli(p)            k times; the last v, p and h are the result
+
+Chains do not meet, so a GPU program that owns some of them needs to wait for no other: one launch makes all 2 k half steps.
+"""
+import torch
+from torch import Tensor
+
+from .backend import use_triton
+from .counter import HIDDEN, VISIBLE, counter_uniforms, new_clock
+from .gibbs import draw, half_step, probabilities
+
+NUMBERS = (torch.float32, torch.bfloat16)
+
+
+def sweeps_reference(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The definition, with the uniform numbers of counter.py; chains are numbered by row.  h (N, H) -> v (N, V), p (N, H), h (N, H)."""
+    for step in range(n_steps):
+        v = (counter_uniforms(clock, VISIBLE, len(h), len(b), step=step) < torch.sigmoid(h @ W.T + b)).to(W.dtype)
+        p = torch.sigmoid(v @ W + c)
+        h = (counter_uniforms(clock, HIDDEN, len(h), len(c), step=step) < p).to(W.dtype)
+    return v, p, h
+
+
+def sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """v, p(h = 1 | v) and h after n_steps >= 1 sweeps from the hidden states h (N, H); no checks, call under no_grad."""
+    if use_triton("sweeps", h, W, b, c, dtypes=NUMBERS):
+        from .triton_sweeps import sweeps as kernel
+        return kernel(h, W, b, c, new_clock(rng, W.device), n_steps)
+    for _ in range(n_steps):
+        v = half_step(h, W.T, b, rng)
+        p = probabilities(v, W, c)
+        h = draw(p, rng)
+    return v, p, h

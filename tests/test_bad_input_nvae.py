@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from deepgen_lib.logistic_mixture import logistic_mixture_log_likelihood, logistic_mixture_mean, mixture_channels, sample_logistic_mixture
-from deepgen_lib.nvae import NVAE, NVAEConfig, SpectralPenalty, balance_weights, batch_norm_penalty, encoder_fields, generative_fields, kl_weight, network_parts, reestimated
+from deepgen_lib.nvae import NVAE, FlowCell, NVAEConfig, SpectralPenalty, balance_weights, batch_norm_penalty, encoder_fields, flow_cell_parameters, generative_fields, kl_weight, network_parts, reestimated
 from deepgen_lib.nvae.cells import EncoderCell, GenerativeCell, encoder_cell_parameters, generative_cell_parameters, squeeze_parameters
 from deepgen_lib.residual_normal import ResidualNormal, practical, residual_normal_kl, two_normals_kl
 from tests import bad_values as bad
@@ -15,7 +15,8 @@ F64 = torch.float64
 INNER = {"bend": "practical without the questions", "relative_to": "inner loop", "mixture_log_prob": "logistic_mixture_log_likelihood without the questions",
          "Encoder": "built by NVAE", "TopDown": "built by NVAE", "Tail": "built by NVAE", "Group": "built by NVAE", "Posterior": "built by NVAE", "SqueezeExcite": "built by the cells",
          "Upsample": "no argument", "ResidualCell": "built by the cells", "squeeze_width": "asked through squeeze_parameters", "head_channels": "asked by NVAE", "head_log_likelihood": "asked by NVAE",
-         "head_mean": "asked by NVAE", "head_draw": "asked by NVAE", "weighted_kl": "inner loop", "evaluating": "inner"}
+         "head_mean": "asked by NVAE", "head_draw": "asked by NVAE", "weighted_kl": "inner loop", "evaluating": "inner", "MaskedConv": "built by FlowCell",
+         "PosteriorFlow": "built by NVAE"}
 NO_MODULES = [None, 3, "model", torch.zeros(2), [nn.Linear(1, 1)]]
 NO_CONFIGS = st.sampled_from([None, "MNIST", 3, {"groups": (1, 2)}]).map(lambda value: (value, type(value).__name__))
 NO_GENERATORS = bad.of(bad.NO_GENERATORS[1:])  # None is torch's own
@@ -65,7 +66,7 @@ def doors() -> dict[str, Door]:
         "sample_logistic_mixture": Door(sample_logistic_mixture, dict(parameters=parameters, n_channels=1, n_mixtures=2, rng=g), dict(**spoilt, n_levels=bad.count(2), **rng)),
         "logistic_mixture_mean": Door(logistic_mixture_mean, dict(parameters=parameters, n_channels=1, n_mixtures=2), spoilt),
         "NVAEConfig": Door(NVAEConfig, dict(groups=(2, 2)), dict(
-            groups=st.sampled_from([((), "()"), ([2, 2], "[2, 2]"), (2, "2"), ((2, 0), "0"), ((2.0, 1), "2.0"), (None, "None")]), image_size=bad.count(2), n_down=bad.count(0), n_levels=bad.count(2, 65_536),
+            groups=st.sampled_from([((), "()"), ([2, 2], "[2, 2]"), (2, "2"), ((2, 0), "0"), ((2.0, 1), "2.0"), (None, "None")]), image_size=bad.count(2), n_down=bad.count(0), flow_cells=bad.count(0), flow_scale=flags, flow_context=flags, n_levels=bad.count(2, 65_536),
             likelihood=bad.choice("bernoulli", "logistic_mixture"), relative=flags, balance=flags, clamp=bad.number(1e-3).filter(given_at_all), warm_up=bad.number(0.0, 1.0), **counts,
             **{name: bad.number(0.0) for name in ("residual_scale", "floor", "regularisation")})),
         "NVAEConfig in colour": Door(NVAEConfig, dict(likelihood="logistic_mixture", n_channels=3), dict(n_channels=st.sampled_from([(2, "2"), (4, "4")]))),
@@ -74,6 +75,7 @@ def doors() -> dict[str, Door]:
         "squeeze_parameters": Door(squeeze_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "encoder_cell_parameters": Door(encoder_cell_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "generative_cell_parameters": Door(generative_cell_parameters, dict(channels=2), dict(channels=bad.count(1), expansion=bad.count(1))),
+        **{f.__name__: Door(f, dict(n_latent=2), dict(n_latent=bad.count(1), context=bad.count(0), expansion=bad.count(1), scale=flags)) for f in (FlowCell, flow_cell_parameters)},
         "kl_weight": Door(kl_weight, dict(fraction=0.5, warm_up=0.3), dict(fraction=bad.number(0.0, 1.0), warm_up=bad.number(0.0, 1.0))),
         "balance_weights": Door(balance_weights, dict(kl=kl, sizes=torch.ones(3)), dict(kl=bad.tensors(kl, dtypes=False), sizes=st.sampled_from([(torch.ones(2), "1., 1."), (torch.zeros(3), "0., 0."), (None, "None"), ([1, 1, 1], "[1, 1, 1]")]))),
         "SpectralPenalty": Door(SpectralPenalty, dict(network=nn.Conv2d(1, 1, 1)), dict(network=bad.of(NO_MODULES))),
@@ -93,7 +95,7 @@ def doors() -> dict[str, Door]:
     }
 
 
-MODULES = ["residual_normal", "logistic_mixture", *(f"nvae.{name}" for name in ("anatomy", "config", "cells", "towers", "heads", "model", "balancing", "spectral", "statistics"))]
+MODULES = ["residual_normal", "logistic_mixture", *(f"nvae.{name}" for name in ("anatomy", "config", "cells", "flows", "towers", "heads", "model", "balancing", "spectral", "statistics"))]
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=2)
 
 

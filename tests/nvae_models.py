@@ -2,6 +2,7 @@
 import torch
 
 from deepgen_lib.nvae import NVAE, NVAEConfig
+from deepgen_lib.nvae.flows import MaskedConv
 
 
 def tiny_config(**changes) -> NVAEConfig:
@@ -28,3 +29,21 @@ def pictures(model: NVAE, n: int, seed: int = 1) -> torch.Tensor:
     levels = 1 if c.likelihood == "bernoulli" else c.n_levels - 1
     x = torch.randint(0, levels + 1, (n, c.n_channels, c.image_size, c.image_size), generator=rng)
     return x.to(model.top_down.h.dtype) / levels
+
+
+def shaken(flow: torch.nn.Module, seed: int = 0, size: float = 0.5) -> torch.nn.Module:
+    """float64; gains and biases of every masked convolution moved, so that silent ones speak."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for part in flow.double().modules():
+            if isinstance(part, MaskedConv):
+                for value in (part.gain, part.bias):
+                    value.add_(size * torch.randn(value.shape, generator=rng, dtype=value.dtype))
+    return flow
+
+
+def jacobian(cell, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    """dz' / dz of one z, its entries in the order row, column, channel."""
+    shape = z.movedim(1, -1).shape
+    walk = lambda flat: cell(flat.view(shape).movedim(-1, 1), c)[0].movedim(1, -1).flatten()
+    return torch.autograd.functional.jacobian(walk, z.movedim(1, -1).flatten())

@@ -13,6 +13,7 @@ from torch import Tensor
 from .enumeration import all_states, gibbs_transition_matrix, state_numbers, visible_log_prob
 from .kernels.cd_update import Phases
 from .kernels.gibbs import draw, probabilities
+from .kernels.sweeps import sweeps
 from .rbm import RBM
 from .validate import require_count, require_rng, require_states, require_vector
 
@@ -61,11 +62,7 @@ def cd_phases(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1, rng: torch.Generat
 
 def continue_chain(rbm: RBM, h: Tensor, n_gibbs_steps: int, rng: torch.Generator, *, keep_states: bool = True) -> tuple[Tensor, Tensor, Tensor | None]:
     """From hidden states h (N, H): k times h -> v -> h. Gives the last v, p(h | last v), and (for PCD) the new h. No checks; call under no_grad."""
-    for step in range(n_gibbs_steps):
-        v = rbm.draw_visible(h, rng)
-        p = probabilities(v, rbm.W, rbm.c)
-        h = draw(p, rng) if keep_states or step < n_gibbs_steps - 1 else None
-    return v, p, h
+    return sweeps(h, rbm.W, rbm.b, rbm.c, n_gibbs_steps, rng, keep_states=keep_states, draw_visible=rbm.draw_visible if rbm.n_labels else None)
 
 
 def gradient(phases: Phases) -> Gradient:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .enumeration import log_partition
 from .kernels import sum_softplus
+from .kernels.anneal import Route, anneal
 from .kernels.gibbs import draw
 from .rbm import RBM, base_rate, require_independent_units
 from .validate import require_count, require_means, require_rng, require_schedule, require_states
@@ -40,7 +41,7 @@ def ais_log_partition(rbm: RBM, *, base_mean: Tensor, n_chains: int = 100, n_tem
     require_count("ais_log_partition", "n_chains", n_chains)
     with torch.no_grad():
         v = draw(torch.sigmoid(a).expand(n_chains, -1), rng)
-        log_weights = _anneal(rbm, v, a, beta, rng)
+        log_weights = anneal(v, Route(rbm.W, rbm.b, rbm.c, a, beta), rng)
     return _summarise(_log_z_base(rbm, a), log_weights, sign=1)
 
 
@@ -54,7 +55,7 @@ def reverse_ais_log_partition(rbm: RBM, v: Tensor, *, base_mean: Tensor, n_tempe
     a, beta = _prepare("reverse_ais_log_partition", rbm, base_mean, n_temperatures, schedule, rng)
     require_states("reverse_ais_log_partition", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     with torch.no_grad():
-        log_weights = _anneal(rbm, v, a, beta.flip(0), rng)
+        log_weights = anneal(v, Route(rbm.W, rbm.b, rbm.c, a, beta.flip(0)), rng)
     return _summarise(_log_z_base(rbm, a), log_weights, sign=-1)
 
 
@@ -62,19 +63,6 @@ def salakhutdinov_murray_schedule() -> Tensor:
     """Their 14,500 inverse temperatures: 500 from 0 to 0.5, 4,000 to 0.9, 10,000 to 1.  -> (14501,) with both ends."""
     return torch.cat([torch.linspace(0, 0.5, 501, dtype=torch.float64)[:-1], torch.linspace(0.5, 0.9, 4001, dtype=torch.float64)[:-1],
                       torch.linspace(0.9, 1, 10001, dtype=torch.float64)[:-1].clamp(max=1), torch.ones(1, dtype=torch.float64)])
-
-
-def _anneal(rbm: RBM, v: Tensor, a: Tensor, beta: Tensor, rng: torch.Generator) -> Tensor:
-    """Σ_k log p_{k+1}(v_k) - log p_k(v_k) along one chain a row; v_{k+1} moves from v_k and leaves p_{k+1} as it is.  -> (N,) float64."""
-    log_weights, temperatures = torch.zeros(len(v), dtype=torch.float64), beta.tolist()
-    for k, (old, new) in enumerate(zip(temperatures, temperatures[1:])):
-        pre = torch.addmm(rbm.c, v, rbm.W)
-        ratio = (new - old) * (v @ (rbm.b - a)) + sum_softplus(new * pre) - sum_softplus(old * pre)
-        log_weights += ratio.double().cpu()
-        if k < len(temperatures) - 2:  # the state after the last ratio would never be used
-            h = draw(torch.sigmoid(new * pre), rng)
-            v = draw(torch.sigmoid((1 - new) * a + new * torch.addmm(rbm.b, h, rbm.W.T)), rng)
-    return log_weights
 
 
 def _prepare(where: str, rbm: RBM, base_mean: Tensor, n_temperatures: int | None, schedule: Tensor | None,

@@ -10,9 +10,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .kernels.cd_update import Phases, apply_phases
-from .kernels.gibbs import draw, probabilities
-from .objectives import continue_chain
+from .kernels.cd_step import CDStep, Plan
+from .kernels.cd_update import Parameters, Rates
 from .rbm import RBM
 from .validate import require_choice, require_count, require_means, require_number, require_rng, require_states
 
@@ -59,16 +58,18 @@ class RBMTrainer:
         self.velocity_W, self.velocity_b, self.velocity_c = (torch.zeros_like(p, requires_grad=False) for p in (rbm.W, rbm.b, rbm.c))
         self.mu = data_mean.to(rbm.W).clone() if options.centred else torch.zeros_like(self.velocity_b)
         self.lam = torch.full_like(self.velocity_c, 0.5 if options.centred else 0.0)
-        half = torch.full((options.n_chains, rbm.n_hidden), 0.5, dtype=rbm.W.dtype, device=rbm.W.device)
-        self.chains = torch.bernoulli(half, generator=rng) if options.persistent else half[:0]
+        half = torch.full((options.n_chains, rbm.n_hidden), 0.5, dtype=rbm.W.dtype, device=rng.device)
+        self.chains = (torch.bernoulli(half, generator=rng) if options.persistent else half[:0]).to(rbm.W.device)
+        sparsity = (options.sparsity_weight, options.sparsity_target) if options.sparsity_target is not None else (0.0, 0.0)
+        rates = Rates(options.momentum, options.weight_decay, OFFSET_RATE if options.centred else None, *sparsity)
+        self._step = CDStep(Plan(options.n_gibbs_steps, options.persistent, rates, rbm.draw_visible if rbm.n_labels else None))
 
     def update(self, v: Tensor, fraction: float, rng: torch.Generator) -> None:
         """One step on the batch v (B, V); fraction in [0, 1) says how far training has come, for the learning rate."""
         options = self.options
         rate = options.learning_rate + (options.final_learning_rate - options.learning_rate) * fraction
         with torch.no_grad():
-            phases = self._phases(v, rng)
-            self._step(phases, rate)
+            self.chains = self._step(self._parameters(), v, self.chains, rate, rng)
 
     def check_data(self, data: Tensor) -> None:
         """Called once by fit, so that update need not look at every batch."""
@@ -89,28 +90,5 @@ class RBMTrainer:
         """Options as words, written into the checkpoint and compared on resume."""
         return {f.name: repr(getattr(self.options, f.name)) for f in fields(self.options)}
 
-    def _phases(self, v: Tensor, rng: torch.Generator) -> Phases:
-        rbm, persistent = self.model, self.options.persistent
-        h_data = probabilities(v, rbm.W, rbm.c)
-        start = self.chains if persistent else draw(h_data, rng)
-        v_model, h_model, h = continue_chain(rbm, start, self.options.n_gibbs_steps, rng, keep_states=persistent)
-        if persistent:
-            self.chains = h
-        return Phases(v, h_data, v_model, h_model)
-
-    def _step(self, phases: Phases, rate: float) -> None:
-        rbm, options = self.model, self.options
-        h_mean = phases.h_data.mean(0)
-        self.velocity_b.mul_(options.momentum).add_(phases.v_data.mean(0) - phases.v_model.mean(0), alpha=rate)
-        self.velocity_c.mul_(options.momentum).add_(h_mean - phases.h_model.mean(0), alpha=rate)
-        if options.sparsity_target is not None:
-            self.velocity_c.add_(options.sparsity_target - h_mean, alpha=rate * options.sparsity_weight)
-        if options.centred:
-            self.lam.lerp_(h_mean, OFFSET_RATE)
-            phases = Phases(phases.v_data - self.mu, phases.h_data - self.lam, phases.v_model - self.mu, phases.h_model - self.lam)
-        apply_phases(rbm.W, self.velocity_W, phases, rate, options.momentum, options.weight_decay)
-        rbm.b.add_(self.velocity_b)
-        rbm.c.add_(self.velocity_c)
-        if options.centred:  # the offsets' share of the biases: b = b' - W lam, c = c' - Wᵀ mu
-            rbm.b.addmv_(self.velocity_W, self.lam, alpha=-1)
-            rbm.c.addmv_(self.velocity_W.T, self.mu, alpha=-1)
+    def _parameters(self) -> Parameters:
+        return Parameters(self.model.W, self.model.b, self.model.c, self.velocity_W, self.velocity_b, self.velocity_c, self.mu, self.lam)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .kernels.gibbs import half_step
+from .kernels.sweeps import walk
 from .kernels import sum_softplus
 from .rbm import RBM, require_independent_units
 from .validate import require_count, require_means, require_rng, require_schedule, require_states, require_tensor
@@ -49,6 +50,8 @@ def gibbs_chain(rbm: RBM, v: Tensor, *, n_steps: int, rng: torch.Generator) -> T
     require_count("gibbs_chain", "n_steps", n_steps, minimum=0)
     require_rng("gibbs_chain", rng)
     with torch.no_grad():
+        if not rbm.n_labels:
+            return walk(v, rbm.W, rbm.b, rbm.c, n_steps, rng)
         for _ in range(n_steps):
             v = rbm.draw_visible(half_step(v, rbm.W, rbm.c, rng), rng)
     return v

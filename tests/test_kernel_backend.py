@@ -65,6 +65,11 @@ def test_triton_is_taken_where_the_interpreter_is_on(here):
     assert use_triton("f", x)
 
 
+def test_float64_runs_in_plain_pytorch_whatever_the_choice(here):
+    here(DEEPGEN_KERNELS="triton")
+    assert not use_triton("f", x.double())
+
+
 def test_an_unknown_choice_is_refused(gpu):
     gpu(DEEPGEN_KERNELS="cuda")
     for tensor in (x, OnGPU()):

@@ -4,6 +4,8 @@
     torch   plain PyTorch everywhere
     triton  Triton or an error that says what is missing; on the CPU it needs Triton's interpreter, TRITON_INTERPRET=1
 
+Float64 is for exact checks and runs in plain PyTorch whatever the choice: no kernel takes it.
+
 Only this file asks. Triton itself is imported by the files triton_*.py alone, and those only once `use_triton` has said yes.
 """
 import functools
@@ -28,6 +30,8 @@ def use_triton(where: str, *tensors: Tensor, dtypes: Collection[torch.dtype] = (
         return False
     if choice not in CHOICES:
         raise ValueError(f"{where}: DEEPGEN_KERNELS is {choice!r}, expected one of {', '.join(CHOICES)}; unset it for auto")
+    if any(x.dtype == torch.float64 for x in tensors):
+        return False
     problem = _missing(tensors, dtypes)
     if problem and choice == "triton":
         raise RuntimeError(f"{where}: DEEPGEN_KERNELS is 'triton', but {problem}; or set DEEPGEN_KERNELS=auto")

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from ..validate import require_matrix, require_rng, require_vector
+from .backend import use_triton
+from .counter import HIDDEN, new_clock
 from .noise import compare
+
+NUMBERS = (torch.float32, torch.bfloat16)  # that the Triton kernel takes
 
 
 def gibbs_half_step_reference(v: Tensor, W: Tensor, bias: Tensor, uniforms: Tensor) -> Tensor:
@@ -31,6 +35,9 @@ def gibbs_half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) ->
 
 def half_step(v: Tensor, W: Tensor, bias: Tensor, rng: torch.Generator) -> Tensor:
     """`gibbs_half_step` without its checks, for inner loops; call under no_grad."""
+    if use_triton("gibbs_half_step", v, W, bias, dtypes=NUMBERS):
+        from .triton_gibbs import gibbs_half_step as kernel
+        return kernel(v, W, bias, new_clock(rng, W.device), HIDDEN, 0, 0)
     p = probabilities(v, W, bias)
     return compare(p, rng, out=p)
 

@@ -23,5 +23,13 @@ def compare(p: Tensor, rng: torch.Generator, *, out: Tensor | None = None) -> Te
         noise = scaled_noise(p.shape, rng)
         threshold = torch.mul(p, 65536, out=out).sub_(32768)
         return torch.lt(noise, threshold, out=noise if out is None else out)
-    u = torch.empty_like(p).uniform_(generator=rng)
+    u = torch.empty_like(p).uniform_(generator=_beside(p, rng))
     return torch.lt(u, p, out=u if out is None else out)
+
+
+def _beside(p: Tensor, rng: torch.Generator) -> torch.Generator:
+    """rng, or where p lies on another device a generator there, seeded from rng."""
+    if p.device.type == rng.device.type:
+        return rng
+    seed = torch.empty((), dtype=torch.int64, device=rng.device).random_(generator=rng)
+    return torch.Generator(p.device).manual_seed(seed.item())

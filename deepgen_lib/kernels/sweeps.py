@@ -4,14 +4,14 @@
 
 Chains do not meet, so a GPU program that owns some of them needs to wait for no other: one launch makes all 2 k half steps.
 """
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from .backend import use_triton
 from .counter import HIDDEN, VISIBLE, counter_uniforms, new_clock
-from .gibbs import draw, half_step, probabilities
-
-NUMBERS = (torch.float32, torch.bfloat16)
+from .gibbs import NUMBERS, draw, half_step, probabilities
 
 
 def sweeps_reference(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -23,13 +23,26 @@ def sweeps_reference(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, 
     return v, p, h
 
 
-def sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """v, p(h = 1 | v) and h after n_steps >= 1 sweeps from the hidden states h (N, H); no checks, call under no_grad."""
-    if use_triton("sweeps", h, W, b, c, dtypes=NUMBERS):
+def sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator, *, keep_states: bool = True,
+           draw_visible: Callable[[Tensor, torch.Generator], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """v, p(h = 1 | v) and h after n_steps >= 1 sweeps from the hidden states h (N, H); no checks, call under no_grad.
+
+    keep_states=False: the last h is not wanted. draw_visible replaces v ~ p(v | h) where the visible units are no independent coins.
+    """
+    if draw_visible is None and use_triton("sweeps", h, W, b, c, dtypes=NUMBERS):
         from .triton_sweeps import sweeps as kernel
         return kernel(h, W, b, c, new_clock(rng, W.device), n_steps)
-    for _ in range(n_steps):
-        v = half_step(h, W.T, b, rng)
+    for step in range(n_steps):
+        v = half_step(h, W.T, b, rng) if draw_visible is None else draw_visible(h, rng)
         p = probabilities(v, W, c)
-        h = draw(p, rng)
+        h = draw(p, rng) if keep_states or step < n_steps - 1 else None
     return v, p, h
+
+
+def walk(v: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
+    """The visible states after n_steps >= 0 sweeps v -> h -> v; no checks, call under no_grad.  (N, V) -> (N, V)."""
+    if n_steps > 1 and use_triton("walk", v, W, b, c, dtypes=NUMBERS):  # the sweeps between the first half step and the last, at once
+        return half_step(sweeps(half_step(v, W, c, rng), W, b, c, n_steps - 1, rng)[2], W.T, b, rng)
+    for _ in range(n_steps):
+        v = half_step(half_step(v, W, c, rng), W.T, b, rng)
+    return v

@@ -45,5 +45,6 @@ def uniforms(seed, step, stream, rows, first_unit, BM: tl.constexpr, BN: tl.cons
 
 @triton.jit
 def logistic(x):
-    """1 / (1 + e^-x): 0 and 1 in the limits, no overflow into NaN."""
-    return 1.0 / (1.0 + tl.exp(-x))
+    """1 / (1 + e^-x): 0 and 1 in the limits, nothing overflows on the way."""
+    small = tl.exp(-tl.abs(x))
+    return tl.where(x >= 0, 1.0, small) / (1.0 + small)

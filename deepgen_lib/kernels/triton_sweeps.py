@@ -8,6 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from . import triton_gibbs
 from .counter import HIDDEN, VISIBLE
 from .triton_counter import INTERPRETED, Tile, dot_settings, logistic, uniforms
 from .triton_gibbs import product
@@ -57,12 +58,19 @@ def _(h, W, b, c, clock, n_steps):
 sweeps.register_autograd(lambda ctx, *gradients: (None,) * 6)  # a sampled state has no gradient
 
 
-def launch(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int, *, tile: Tile = TILE) -> tuple[Tensor, Tensor, Tensor]:
-    """v and h as bytes, p as float32."""
+def launch(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int, *, tile: Tile = TILE,
+           at_once: bool | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """v and h as bytes, p as float32. at_once: one launch, or one for each half step; None takes what keeps more of the GPU busy."""
     (V, H), N = W.shape, len(h)
     states, v = h.to(torch.uint8, copy=True, memory_format=torch.contiguous_format), torch.empty(N, V, dtype=torch.uint8, device=W.device)
     p = torch.empty(N, H, dtype=torch.float32, device=W.device)
-    if N:
-        sweeps_kernel[(triton.cdiv(N, tile.BM),)](states, v, p, W, b.contiguous(), c.contiguous(), clock, N, V, H, *W.stride(), n_steps,
-                                                   UP=HIDDEN, DOWN=VISIBLE, **tile._asdict(), **dot_settings(W.device))
+    programs = triton.cdiv(N, tile.BM)
+    if at_once is None:
+        at_once = INTERPRETED or 2 * programs >= torch.cuda.get_device_properties(W.device).multi_processor_count
+    if at_once and N:
+        sweeps_kernel[(programs,)](states, v, p, W, b.contiguous(), c.contiguous(), clock, N, V, H, *W.stride(), n_steps,
+                                   UP=HIDDEN, DOWN=VISIBLE, **tile._asdict(), **dot_settings(W.device))
+    for step in range(0 if at_once else n_steps):  # too few chains to share out: share out the units, too
+        triton_gibbs.launch(states, W.T, b, clock, stream=VISIBLE, step=step, out=v)
+        triton_gibbs.launch(v, W, c, clock, stream=HIDDEN, step=step, out=states, p=p if step == n_steps - 1 else None)
     return v, p, states

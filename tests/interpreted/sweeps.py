@@ -38,6 +38,11 @@ def test_tiles_do_not_matter(rng):
     assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other))
 
 
+def test_one_launch_and_one_for_each_half_step_are_the_same(rng):
+    arguments = case(19, 21, 35, rng)
+    assert all(torch.equal(a, b) for a, b in zip(triton_sweeps.launch(*arguments, 3, at_once=True), triton_sweeps.launch(*arguments, 3, at_once=False)))
+
+
 def test_one_launch_is_its_half_steps_after_one_another(rng):
     h, W, b, c, clock = case(9, 6, 5, rng)
     v, p, both = triton_sweeps.sweeps(h, W, b, c, clock, 2)

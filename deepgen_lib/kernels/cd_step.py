@@ -1,0 +1,50 @@
+"""One whole update of contrastive divergence: both phases, then the parameters.
+
+On a GPU the dozen launches of an update cost more than its arithmetic, so the second update with the same tensors is captured in a CUDA
+graph and replayed from then on: seed, step and learning rate lie in the device's memory, where every replay reads them anew.
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .backend import use_triton
+from .cd_update import Parameters, Phases, Rates, update
+from .gibbs import draw, probabilities
+from .sweeps import sweeps
+
+DrawVisible = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Plan(NamedTuple):
+    """What stays the same from one update to the next."""
+    n_gibbs_steps: int
+    persistent: bool                          # go on with the chains (PCD) instead of starting at the batch (CD)
+    rates: Rates
+    draw_visible: DrawVisible | None = None   # v ~ p(v | h) where the visible units are no independent coins
+
+
+class CDStep:
+    """Updates after the same plan; holds nothing on the CPU, the captured graphs on a GPU."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self._captured = plan, None
+
+    def __call__(self, parameters: Parameters, v: Tensor, chains: Tensor, rate: float, rng: torch.Generator) -> Tensor:
+        """Changes the parameters in place; v (B, V) data, chains (N, H) of PCD.  -> the chains after it; call under no_grad."""
+        plan = self.plan
+        if plan.draw_visible is None and use_triton("CDStep", *parameters, v, chains):
+            if self._captured is None:
+                from .triton_cd_step import CapturedStep
+                self._captured = CapturedStep(plan)
+            return self._captured(parameters, v, chains, rate, rng)
+        W, b, c = parameters[:3]
+        h_data = probabilities(v, W, c)
+        start = chains if plan.persistent else draw(h_data, rng)
+        v_model, h_model, h = sweeps(start, W, b, c, plan.n_gibbs_steps, rng, keep_states=plan.persistent, draw_visible=plan.draw_visible)
+        update(parameters, Phases(v, h_data, v_model, h_model), rate, plan.rates)
+        return h if plan.persistent else chains
+
+    def __deepcopy__(self, memo: dict) -> "CDStep":
+        return CDStep(self.plan)  # a graph belongs to the tensors it was captured with

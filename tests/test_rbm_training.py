@@ -96,7 +96,8 @@ def test_cd_chains_start_at_the_data(rng):
     rbm.c.fill_(-30.0)  # h copies v[:3] and v copies h: one sweep returns the data
     trainer = RBMTrainer(rbm, CDOptions(), rng=rng)
     v = all_states(5)[[4, 8, 12, 28]]
-    assert torch.equal(trainer._phases(v, rng).v_model[:, :3], v[:, :3])
+    phases, _ = trainer._step.phases(trainer._parameters(), v, trainer.chains, rng)
+    assert torch.equal(phases.v_model[:, :3], v[:, :3])
     assert len(trainer.chains) == 0
 
 

@@ -39,12 +39,17 @@ class CDStep:
                 from .triton_cd_step import CapturedStep
                 self._captured = CapturedStep(plan)
             return self._captured(parameters, v, chains, rate, rng)
-        W, b, c = parameters[:3]
+        phases, chains = self.phases(parameters, v, chains, rng)
+        update(parameters, phases, rate, plan.rates)
+        return chains
+
+    def phases(self, parameters: Parameters, v: Tensor, chains: Tensor, rng: torch.Generator) -> tuple[Phases, Tensor]:
+        """What the gradient averages over, and the chains after it."""
+        (W, b, c), plan = parameters[:3], self.plan
         h_data = probabilities(v, W, c)
         start = chains if plan.persistent else draw(h_data, rng)
         v_model, h_model, h = sweeps(start, W, b, c, plan.n_gibbs_steps, rng, keep_states=plan.persistent, draw_visible=plan.draw_visible)
-        update(parameters, Phases(v, h_data, v_model, h_model), rate, plan.rates)
-        return h if plan.persistent else chains
+        return Phases(v, h_data, v_model, h_model), h if plan.persistent else chains
 
     def __deepcopy__(self, memo: dict) -> "CDStep":
         return CDStep(self.plan)  # a graph belongs to the tensors it was captured with

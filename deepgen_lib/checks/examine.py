@@ -35,26 +35,37 @@ class Run(NamedTuple):
     measured: Plain  # what is compared
 
 
+class Verdict(NamedTuple):
+    complaint: str | None    # what is wrong, in one sentence; None when the answer is right
+    misconception: str = ""  # its name in the part's bank, when it is a known mistake
+
+
 def examine(part: Part, answer, seed: int, notes: list[str]) -> str | None:
     """What is wrong with the answer, in one sentence, or None.  Remarks on a right answer go to `notes`."""
+    return judge(part, answer, seed, notes).complaint
+
+
+def judge(part: Part, answer, seed: int, notes: list[str]) -> Verdict:
+    """The same with the name of the known mistake. The answer may be a stand-in that fetches its outputs from elsewhere."""
     if answer is None or answer is Ellipsis:
-        return "not written yet: there is no answer to check"
+        return Verdict("not written yet: there is no answer to check")
     if part.inputs is None:
         cases = {"": ()}
         runs = _run_value(part, answer)
     elif not callable(answer):
-        return f"the check got a {type(answer).__name__}, expected a function; pass its name, without brackets"
+        return Verdict(f"the check got a {type(answer).__name__}, expected a function; pass its name, without brackets")
     else:
         cases = part.inputs(torch.Generator().manual_seed(seed))
         runs = _run_function(part, answer, cases, notes)
     if isinstance(runs, str):
-        return runs
+        return Verdict(runs)
     targets = [_target(part, arguments) for arguments in cases.values()]
     for run, target in zip(runs, targets):
         if found := difference(run.measured, target, rtol=part.rtol, atol=part.atol, axes=part.axes):
-            message = _known_mistake(part, runs, run) or _slip(part, runs, targets)
-            return _complaint(part, run, target, found, message)
-    return None
+            name = _known_mistake(part, runs, run)
+            message = part.bank[name].message if name else _slip(part, runs, targets)
+            return Verdict(_complaint(part, run, target, found, message), name)
+    return Verdict(None)
 
 
 def _run_value(part: Part, answer) -> list[Run] | str:
@@ -115,21 +126,21 @@ def _target(part: Part, arguments: tuple) -> Plain:
 
 
 def _known_mistake(part: Part, runs: list[Run], first_wrong: Run) -> str:
-    """The message of the known mistake that gives the same answers on every case, the closest if there are several."""
+    """The name of the known mistake that gives the same answers on every case, the closest if there are several."""
     fits = []
-    for misconception in part.bank.values():
+    for name, misconception in part.bank.items():
         try:
             wrong = [_wrong_answer(part, misconception.wrong, run) for run in runs]
             pairs = [(_asked(run.measured, theirs, part), theirs) for run, theirs in zip(runs, wrong)]
             if all(agree(mine, theirs, rtol=part.rtol, atol=part.atol) for mine, theirs in pairs):
-                fits.append((sum(distance(*pair) for pair in pairs), misconception.message))
+                fits.append((sum(distance(*pair) for pair in pairs), name))
         except Exception:  # a wrong answer need not survive every case: then the student's, which did, is another one
             continue
     if fits:
         return min(fits, key=lambda fit: fit[0])[1]
-    for misconception in part.bank.values():
+    for name, misconception in part.bank.items():
         if misconception.looks_like and _looks_like(misconception.looks_like, first_wrong):
-            return misconception.message
+            return name
     return ""
 
 

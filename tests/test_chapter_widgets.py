@@ -70,7 +70,12 @@ def collapse():
     return plots.vq_images.collapse(frames, torch.rand(6, 784, generator=generator()))
 
 
-MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair, "vq_images.collapse": collapse}  # widgets that a function makes of a model, here of a toy
+def care():
+    sizes = {n: [1.0 + 0.1 * i for i in range(n)] for n in (4, 12)}
+    return plots.nvae.care({(n, built): plots.nvae.Depth(spread, [factor**i for i in range(n)]) for n, spread in sizes.items() for built, factor in (("with care", 1.1), ("without", 0.01))})
+
+
+MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair, "vq_images.collapse": collapse, "nvae.care": care}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

@@ -102,10 +102,10 @@ def hearing(*, tensor: str = "x", walk: str = DRAWN) -> Picture:
     with drawing(width=6.6, height=5.4) as (figure, axis):
         draw_arrows(axis, arrows(TOY.n_groups), where, lit=set(heard), half=(0.5, 0.24, 0.24))
         fill = {True: "#f3b26b", False: "#f4f4f1"}
-        axis.add_collection(PatchCollection([Rectangle((x - 0.48, y - 0.22), 0.96, 0.44) for x, y in where.values()], facecolors=[BLUE if name == tensor else fill[name in heard] for name in where],
+        axis.add_collection(PatchCollection([Rectangle((x - 0.48, y - 0.22), 0.96, 0.44) for x, y in where.values()], facecolors=[BLUE if name == tensor and heard else fill[name in heard] for name in where],
                                             edgecolors=GREY, linewidths=0.8, label="_boxes", zorder=2))
         for name, (x, y) in where.items():
-            axis.text(x, y, name, ha="center", va="center", fontsize=9, color="white" if name == tensor else BLACK if name in heard else GREY, gid="cell", zorder=3)
+            axis.text(x, y, name, ha="center", va="center", fontsize=9, color="white" if name == tensor and heard else BLACK if name in heard else GREY, gid="cell", zorder=3)
         axis.set(xlim=(TAP - 0.7, PATH + 0.7), ylim=(-2.4, ROW * TOY.n_groups + 0.1), title=_title(tensor, heard))
         axis.axis("off")
         axis.text(TAP - 0.6, -2.35, "moved: " + (", ".join(name for name in where if name in heard and name != tensor) or "nothing"), fontsize=1, alpha=0.0)

@@ -10,24 +10,17 @@ from e_k over a count from 0). Under torch.distributed n and S are added up over
 """
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, distributed, nn
 
 from .kernels import nearest_code
+from .kernels.code_totals import Totals, code_totals
 from .kernels.nearest_code import nearest
 from .validate import require_choice, require_count, require_matrix, require_number, require_rng
 from .vector_quantisation import require_ids
 
 SMOOTHING = 1e-5  # ε
 LLOYD_STEPS = 10
-
-
-class Totals(NamedTuple):
-    """What one batch gives to the averages."""
-    counts: Tensor  # (K,) n_k, how many vectors fell to code k
-    sums: Tensor    # (K, D) S_k, their sum
 
 
 class Codebook(nn.Module):
@@ -112,12 +105,6 @@ class Codebook(nn.Module):
 
     def _require(self, where: str, z: Tensor) -> None:
         require_matrix(f"Codebook.{where}", "z", z, self.codes.shape[1], dtype=self.codes.dtype)
-
-
-def code_totals(z: Tensor, ids: Tensor, n_codes: int) -> Totals:
-    """How many rows of z (N, D) have each id (N,), and their sum."""
-    sums = z.new_zeros(n_codes, z.shape[1]).index_add_(0, ids, z.detach())
-    return Totals(torch.bincount(ids, minlength=n_codes).to(z.dtype), sums)
 
 
 def all_reduced(totals: Totals) -> Totals:

@@ -3,7 +3,9 @@ import torch
 from hypothesis import strategies as st
 
 from deepgen_lib.codebook import Codebook
+from deepgen_lib.kernels.counter import new_clock
 from deepgen_lib.kernels.nearest_code import nearest_code
+from deepgen_lib.kernels.residual_normal_sample import residual_normal_sample
 from deepgen_lib.residual_conv import conv_decoder, conv_encoder
 from deepgen_lib.vector_quantisation import perplexity, straight_through, vq_losses
 from deepgen_lib.vqvae import VQVAE
@@ -34,6 +36,9 @@ def doors() -> dict[str, Door]:
     network = dict(n_channels=1, dim=2, width=3, n_down=1, n_blocks=0)
     counts = {name: bad.count(0 if name == "n_blocks" else 1) for name in network} | {"rng": bad.of(bad.NO_GENERATORS[1:])}
     maps = ids[:8].view(2, 2, 2)
+    four = dict(mu=z, log_sigma=z, delta_mu=z, delta_log_sigma=z)
+    not_alike = st.sampled_from([(None, "NoneType"), (ids, "int64"), (z.double(), "float64"), (z.tolist(), "list")])
+    no_clock = st.sampled_from([(None, "NoneType"), (z[0], "float32"), (ids, "(9,)"), (7, "int")])
     return {
         "nearest_code": Door(nearest_code, dict(z=z, codes=codes), dict(z=rows, codes=bad.tensors(codes, any_rows=True))),
         "straight_through": Door(straight_through, dict(z_e=z, z_q=z), dict(z_e=st.sampled_from([(None, "NoneType"), (ids, "int64")]), z_q=st.sampled_from([(z[0], "(3,)"), (z.double(), "float64"), (z.T, "(3, 9)"), ([0.0], "list")]))),
@@ -51,14 +56,16 @@ def doors() -> dict[str, Door]:
         "VQVAE.terms": Door(model.terms, dict(x=x), dict(x=pictures(x)), model), "VQVAE.check_data": Door(model.check_data, dict(data=x), dict(data=pictures(x)), model),
         "VQVAE.decode": Door(model.decode, dict(ids=maps), dict(ids=ids_of(maps) | st.just((maps[0], "(2, 2)"))), model),
         "VQVAE.init_codes": Door(model.init_codes, dict(x=x, rng=g), dict(x=pictures(x) | st.just((x[:1], "4 rows")), how=bad.choice("data", "kmeans"), **rng), model),
+        "residual_normal_sample": Door(residual_normal_sample, dict(**four, clock=new_clock(g, "cpu")), dict(dict.fromkeys(four, st.just((z[:, :2], "(9, 2)")) | not_alike) | {"mu": not_alike}, clock=no_clock)),
         "conv_encoder": Door(conv_encoder, network, counts), "conv_decoder": Door(conv_decoder, network, counts),
     }
 
 
-MODULES = ["vector_quantisation", "codebook", "vqvae", "residual_conv", "kernels.nearest_code"]
+MODULES = ["vector_quantisation", "codebook", "vqvae", "residual_conv", "kernels.nearest_code", "kernels.code_totals", "kernels.residual_normal_sample", "kernels.counter_normal"]
 EXCUSED = {
     "look_up": "leaves checks out, for inner loops", "losses": "leaves checks out, for inner loops", "nearest": "leaves checks out, for inner loops", "nearest_code_reference": "the definition, for tests",
-    "code_totals": "inner loop of Codebook", "all_reduced": "inner loop of Codebook", "conv": "a layer of the networks", "ResidualBlock": "a layer of the networks",
+    "residual_normal_sample_reference": "the definition, for tests", "code_totals_reference": "the definition, for tests", "code_totals": "inner loop of Codebook", "counter_normal_reference": "the definition, for tests",
+    "all_reduced": "inner loop of Codebook", "conv": "a layer of the networks", "ResidualBlock": "a layer of the networks",
 }
 test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=12)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..validate import require_finite, require_matrix
+from .backend import use_triton
 
 BLOCK = 64             # codes whose scores are first reduced to their minimum, which the processor does 16 at a time
 PIECE = 2**20          # scores held at once
@@ -36,6 +37,9 @@ def nearest_code(z: Tensor, codes: Tensor) -> Tensor:
 @torch.no_grad()
 def nearest(z: Tensor, codes: Tensor) -> Tensor:
     """`nearest_code` without its checks, for inner loops."""
+    if use_triton("nearest_code", z, codes, dtypes=(torch.float32, torch.float16, torch.bfloat16)):
+        from .triton_nearest_code import nearest_code as kernel
+        return kernel(z, codes)
     with torch.autocast(z.device.type, enabled=False):
         if z.dtype in (torch.float16, torch.bfloat16):
             z, codes = z.float(), codes.float()

@@ -127,7 +127,7 @@ def test_imports_go_one_way():
     ("plots/style.py", "from ..widgets import explore", "deepgen_lib.plots.style imports deepgen_lib.widgets, which stands above it"),
     ("machine.py", "import matplotlib.pyplot as plt", "deepgen_lib.machine imports matplotlib; only plots may"),
     ("plots/basic.py", "from ipywidgets import HTML", "deepgen_lib.plots.basic imports ipywidgets; only widgets may"),
-    ("sampling.py", "import triton", "deepgen_lib.sampling imports triton; only kernels may"),
+    ("sampling.py", "import triton", "deepgen_lib.sampling imports triton; only kernels, tiles may"),
     ("rbm_training.py", "import tqdm.auto", "deepgen_lib.rbm_training imports tqdm; only data, fitting may"),
     ("partition.py", "from . import sample_bernoulli", "deepgen_lib.partition imports from the package itself"),
     ("partition.py", "import importlib; importlib.import_module('deepgen_lib.' + 'plots')", "deepgen_lib.partition imports by a computed name"),

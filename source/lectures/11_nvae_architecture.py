@@ -18,6 +18,7 @@
 import math, torch
 from deepgen_lib import NVAE, NVAE_TABLE, NVAEConfig, claim, derivation, explore, planted_error, plots
 from deepgen_lib import predict, reveal
+from deepgen_lib.nvae import AUTHORS_MILLIONS
 torch.set_num_threads(1)
 G = lambda seed: torch.Generator().manual_seed(seed)
 
@@ -42,7 +43,7 @@ predict("11.a", "How many nats does the best q miss whose groups are drawn apart
 
 # %% tags=["label-ladder-table"]
 rows = {name: [q.width, toy.bound(x, q)[4], toy.gap(x, q)[0], toy.gap(x, q)[4]] for name, q in qs.items()}
-display(plots.table(rows, columns=["width of z2", "bound at 0", "gap at -4", "gap at 0"], corner="z2 is drawn"))
+display(plots.table(rows, columns=["width of z2", "bound at 0", "gap at -4", "gap at 0"], corner="z2 drawn"))
 reveal("11.a", 2, "The shape of the posterior is the same for every x; only its middle moves.")
 
 # %% tags=["label-ladder-picture"]
@@ -105,7 +106,7 @@ predict("11.b", "For one bound p(z2|z1) and q(z2|z1,x) are needed. How often doe
         ["once", "twice: once for p, once for q", "once for p; q has a path of its own"])
 
 # %% tags=["label-walk", "picture-N1", "atol-0.001"]
-plots.nvae.walk(visits, says="One bound of one digit: up through the encoder (orange), down the shared path (blue).")
+plots.nvae.walk(visits, says="One bound of one digit: up the encoder (orange), down the shared path (blue).")
 
 # %% [markdown]
 # > **N1.** NVAE is a hierarchical VAE. Its encoder is bidirectional: bottom-up features, then the top-down path, and this path *is* that of the generative model: the same modules, run once, for prior and posterior together.
@@ -222,8 +223,8 @@ def miscount(formula, make, sizes=(4, 64, 128)):
     """Largest difference between a formula and a cell's real number of parameters."""
     return max(abs(formula(c) - sum(p.numel() for p in make(c).parameters())) for c in sizes)
 
-claim("N4", miscount(generative_cell_parameters, GenerativeCell), below=0.5, says="generative cell miscounted by")
-claim("N4", miscount(encoder_cell_parameters, EncoderCell), below=0.5, says="encoder cell miscounted by")
+claim("N4", miscount(generative_cell_parameters, GenerativeCell), below=0.5, says="generative cell, off by")
+claim("N4", miscount(encoder_cell_parameters, EncoderCell), below=0.5, says="encoder cell, off by")
 dense = lambda c: generative_cell_parameters(c) - 25 * 6 * c + 25 * (6 * c)**2
 planted_error("N4", miscount(dense, GenerativeCell), below=0.5, says="a dense 5x5")
 
@@ -234,7 +235,8 @@ cells = [kind(64, scale=0.0) for kind in (GenerativeCell, EncoderCell)]
 claim("N4", max(moved(cell) for cell in cells), below=1e-12, says="what a cell of scale zero changes")
 planted_error("N4", moved(lambda y: 0.0 * cells[0].branch(y)), below=1e-12, says="the skip left out")
 print(*(tuple(f(y).shape[1:]) for f in (GenerativeCell(64), EncoderCell(64))), "from", tuple(y.shape[1:]))
-print("climbing:", *(tuple(f(y).shape[1:]) for f in (GenerativeCell(64, up=True), EncoderCell(64, down=True))))
+climbers = GenerativeCell(64, up=True), EncoderCell(64, down=True)
+print("to another scale:", *(tuple(f(y).shape[1:]) for f in climbers))
 
 # %% [markdown]
 # **What to notice.** The 5×5 convolution has 9,600 parameters, a share of 0.157, because each of its 384 filters looks at one channel. A dense one would have 3,686,400: sixty cells' worth. That is why the generative model can afford to look far. The 0.1 at the branch is not in the paper; section 11.8 shows what it does.
@@ -280,12 +282,10 @@ plots.nvae.scales({name: list(zip(c.latent_sizes, c.groups)) for name, c in NVAE
 # Six networks, up to 323 million parameters. They can be built here without a byte of memory for their weights: on the *meta device* a tensor has a shape and no numbers. A whole walk down works there too.
 
 # %% tags=["label-predict-table"]
-predict("11.e", "CelebA-HQ against ImageNet 32: 1.2 times the parameters, and how many times the latent numbers?",
+predict("11.e", "CelebA-HQ has 1.2 times the parameters of ImageNet 32. How many times its latents?",
         ["about as many", "about 40 times", "about 4 times"])
 
-# %% tags=["label-table", "claim-N3"]
-from deepgen_lib.nvae import AUTHORS_MILLIONS
-
+# %% tags=["label-table"]
 rows, found = {}, {}
 for name, c in NVAE_TABLE.items():
     with torch.device("meta"), torch.no_grad():
@@ -293,8 +293,9 @@ for name, c in NVAE_TABLE.items():
         z = network.top_down(network.noise(1)).z                # a walk down, shapes alone
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     found[name] = ([part.shape[-1] for part in z], millions)
-    rows[name] = [f"{c.image_size}²", ", ".join(map(str, c.groups)), ", ".join(f"{s}²" for s in c.latent_sizes),
-                  f"{sum(part.numel() for part in z):,}", f"{millions:.1f}", f"{AUTHORS_MILLIONS[name]:.1f}"]
+    rows[name] = [f"{c.image_size}²", ", ".join(map(str, c.groups)),
+                  ", ".join(f"{side}²" for side in c.latent_sizes), f"{sum(part.numel() for part in z):,}",
+                  f"{millions:.1f}", f"{AUTHORS_MILLIONS[name]:.1f}"]
 
 # %% tags=["label-table-shown"]
 display(plots.table(rows, columns=["picture", "groups", "z", "latent numbers", "ours, M", "theirs, M"]))
@@ -310,7 +311,7 @@ slide |= dict.fromkeys(["CelebA-HQ 256", "FFHQ 256"], [(4, 8), (4, 16), (4, 32),
 wrong = sum(found[name][0] != [side for n, side in row for _ in range(n)] for name, row in slide.items())
 claim("N3", wrong, between=(0, 0), says="rows whose z differ from the slide's")
 aside = lambda millions, name: abs(millions / AUTHORS_MILLIONS[name] - 1)
-claim("N3", max(aside(m, name) for name, (_, m) in found.items()), below=0.03, says="furthest from theirs")
+claim("N3", max(aside(m, n) for n, (_, m) in found.items()), below=0.03, says="furthest from theirs")
 with torch.device("meta"):
     one = NVAE(NVAEConfig(groups=(5, 10), cells=1))
 planted_error("N3", aside(sum(p.numel() for p in one.parameters()) / 1e6, "MNIST"), below=0.03,
@@ -343,12 +344,12 @@ reveal("11.f", 2, "Its 3x3 convolutions are dense.")
 
 # %% tags=["label-parts-claim"]
 big = ("encoder, in the scales", "shared path")
-claim("11.3", sum(shares["parameters"][name] for name in big), above=0.9, says="share of encoder and shared path")
+claim("11.3", sum(shares["parameters"][n] for n in big), above=0.9, says="share of encoder and path")
 outside = ("encoder, outside", "generative, outside")
 price = sum(shares["multiply-adds"][n] for n in outside) / sum(shares["parameters"][n] for n in outside)
 claim("11.3", price, above=4, says="work per parameter outside of the scales, over the mean")
 deep = ("posteriors", "priors")
-planted_error("11.3", sum(shares["parameters"][name] for name in deep), above=0.9, says="the heads of p and q")
+planted_error("11.3", sum(shares["parameters"][n] for n in deep), above=0.9, says="the heads alone")
 
 # %% [markdown]
 # > **11.3.** The variational part is small: what makes $p$ and $q$ different, the heads, is a twentieth of the network. Nearly all the rest is cells. Cells near the picture have few channels and many places: few parameters, much work.
@@ -360,7 +361,7 @@ planted_error("11.3", sum(shares["parameters"][name] for name in deep), above=0.
 # A $3\times3$ convolution adds 2 pixels to the side of the square that a place sees, times the number of pixels from one place to the next. So depth buys sight slowly, and every halving makes the next step twice as long.
 
 # %% tags=["label-predict-fields"]
-predict("11.g", "MNIST, 32 x 32 padded: the encoder's tap of the LAST group, next to the picture. A place sees",
+predict("11.g", "MNIST, padded to 32 x 32: a place of the LAST tap, nearest to the picture, sees",
         ["9 x 9 pixels", "about half the picture", "all of it"])
 
 # %% tags=["label-fields"]
@@ -383,7 +384,7 @@ plots.nvae.fields(digit[0, 0], {"what a place of a tap sees": encoder_fields(sma
 # > **11.4.** The square that a place sees has the side $1+\sum(k-1)\cdot\text{step}$ over the convolutions below it, kernel $k$, *step* the pixels between two places there.
 
 # %% tags=["label-fields-measured"]
-wide = NVAEConfig(groups=(2, 1), image_size=80, n_down=1, width=2, n_latent=1, cells=1, outer_cells=1, expansion=1)
+wide = NVAEConfig(groups=(2, 1), image_size=80, n_down=1, width=2, n_latent=1, cells=1, outer_cells=1)
 net = NVAE(wide, rng=G(0)).double().eval()
 for cell in net.encoder.modules():
     if isinstance(cell, EncoderCell):
@@ -397,7 +398,7 @@ seen = [int((r > 0).any(1).sum()) for r in reach]
 off = lambda fields: max(abs(a - b) for a, b in zip(seen, fields))
 print("seen, first group to last:", seen)
 claim("11.4", off(encoder_fields(wide)), below=0.5, says="side of the square, formula against gradient")
-planted_error("11.4", off([2 * n + 1 for n in (9, 7, 5)]), below=0.5, says="kernels added up without the steps")
+planted_error("11.4", off([2 * n + 1 for n in (9, 7, 5)]), below=0.5, says="kernels without the steps")
 r = reach[0][40 - 12:40 + 13, 40 - 12:40 + 13].sum() / reach[0].sum()
 print(f"first group: the inner 25 x 25 hold {r:.3f} of the gradient")
 
@@ -406,7 +407,7 @@ print(f"first group: the inner 25 x 25 hold {r:.3f} of the gradient")
 #
 # ## 11.8 What goes wrong without care?
 #
-# MNIST's network has 60 residual cells in a row up and again down. What does a signal, and a gradient, look like after so many? Build stacks of generative cells in four ways and measure them at their random start.
+# MNIST's network has 35 residual cells in a row on the way up and 33 on the way down; CelebA-HQ's has 78 and 76. What is left of a signal, and of a gradient, after so many? Build stacks of generative cells in five ways and measure them at their random start.
 
 # %% tags=["label-predict-depth"]
 predict("11.h", "64 cells without skip, with batch norms: the gradient that reaches the first cell is",
@@ -443,7 +444,7 @@ def measure(cells):
 
 builds = {"as NVAE builds": {}, "scale 1": {"scale": 1.0}, "no batch norm": {"norm": False},
           "no skip": {"skip": False}, "no skip, no norm": {"skip": False, "norm": False}}
-depths = {(n, name): measure(stack(n, **how)) for n in (8, 64) for name, how in builds.items()}
+depths = {(n, name): measure(stack(n, **how)) for n in (64, 8) for name, how in builds.items()}
 
 # %% [markdown]
 # *What must be careful?* Start with 64 cells, then 8:
@@ -459,7 +460,7 @@ explore(plots.nvae.care(depths))
 
 # %% tags=["label-depth-claims", "rtol-0.1"]
 back = {key: d.gradient[0] / max(d.gradient[-1], 1e-30) for key, d in depths.items()}
-claim("11.5", back[64, "as NVAE builds"], between=(0.3, 3), says="gradient at the first cell over the last's")
+claim("11.5", back[64, "as NVAE builds"], between=(0.3, 3), says="gradient, first cell over last")
 planted_error("11.5", min(back[64, "no skip"], 1e6), between=(0.3, 3), says="no skip (cut at a million)")
 planted_error("11.5", back[64, "no skip, no norm"], between=(0.3, 3), says="no skip, no batch norm")
 planted_error("11.5", back[64, "scale 1"], between=(0.3, 3), says="scale 1")
@@ -472,7 +473,7 @@ reveal("11.h", 2, "Each batch norm divides by a spread below one, and so multipl
 # ### Normalisation
 # So what are the batch norms for? They make a cell deaf to the size of the weights in front of them: multiply a convolution by ten, and what leaves the batch norm is the same, if it uses the statistics of the batch at hand.
 
-# %% tags=["label-deaf", "rtol-0.01"]
+# %% tags=["label-deaf"]
 cell = GenerativeCell(16, scale=1.0).train()
 inputs = torch.randn(8, 16, 8, 8, generator=G(4))
 before = cell(inputs)
@@ -484,6 +485,7 @@ def louder(layer, factor=10.0):
     layer.weight.data.div_(factor)
     return change.item()
 
+# %% tags=["label-deaf-claim", "rtol-0.01"]
 conv, norm = cell.branch[7], cell.branch[8]                     # the last 1x1, the batch norm after it
 claim("11.6", louder(conv), below=0.05, says="change by a convolution ten times as large")
 planted_error("11.6", louder(norm), below=0.05, says="the batch norm's own scale ten times as large")
@@ -510,12 +512,13 @@ train_x, test_x = halved("train", 4000), halved("test", 500)
 # %% tags=["label-small-train"]
 def trained(n_updates=60, rate=0.01, norm=True, seed=0, **options):
     """A tiny NVAE of two groups after a short training."""
-    sizes = dict(groups=(1, 1), image_size=14, n_down=1, n_latent=4, width=6, cells=1, outer_cells=1, expansion=3)
+    sizes = dict(groups=(1, 1), image_size=14, n_down=1, n_latent=4, width=6)
+    sizes |= dict(cells=1, outer_cells=1, expansion=3)
     net = NVAE(NVAEConfig(**sizes, **options), rng=G(seed))
     if not norm:
         without_norms(net)
-    steps = GradientTrainer(net, AdamOptions(kind="adamax", learning_rate=rate, final_learning_rate=rate / 20))
-    fit(steps, train_x, n_updates=n_updates, batch_size=32, rng=G(seed + 10))
+    how = AdamOptions(kind="adamax", learning_rate=rate, final_learning_rate=rate / 20)
+    fit(GradientTrainer(net, how), train_x, n_updates=n_updates, batch_size=32, rng=G(seed + 10))
     return net.requires_grad_(False)
 
 # %% tags=["label-predict-norm"]
@@ -538,12 +541,14 @@ for layer in norms:
     layer.momentum = None                                       # from now on a plain mean over batches
 with_norm.train()(train_x[:1000], with_norm.noise(1000, G(6)))  # measured once more, on training pictures
 print(f"statistics measured again: {bound(with_norm):.1f} nats")
-claim("11.7", abs(of_batch - bound(with_norm)), below=0.9, says="nats between batch and measured statistics")
+claim("11.7", abs(of_batch - bound(with_norm)), below=0.9, says="nats from the batch's statistics")
 planted_error("11.7", lag, below=0.9, says="the running means of 60 updates")
 
 # %% [markdown]
-# **What to notice.** An honest half result. On a network this shallow one can do without batch norms: over five seeds the run without them was 1 to 9 nats behind, and on a network of twice the groups 3 nats *ahead*. What always shows is their price: the running means are behind the weights. Two ways out: measure the statistics again, as here, or wait. Never take
-# the batch's own: then a picture's bound depends on its neighbours, and is no bound on its $p(x)$. `elbo` always uses the running ones. The paper needed batch norms for networks sixty cells deep, and measures the statistics again before it samples (chapter 12).
+# **What to notice.** An honest half result. On a network this shallow one can do without batch norms. What always shows is their price: the running means are behind the weights. Two ways out: measure the statistics again, as here, or wait. Never take the batch's own: then a picture's bound depends on its neighbours, and is no bound on its $p(x)$. `elbo` always uses the
+# running ones.
+#
+# Measured apart: over five seeds the run without batch norms was 1 to 9 nats behind; with four groups and 50 or 80 updates (two seeds) it was between half a nat behind and 3 nats *ahead*. At this size nothing is decided. The paper needed them for networks of dozens of cells in a row, and measures the statistics again before it samples (chapter 12).
 #
 # ### The spectral term
 # The divergence of group $l$ has $\Delta\mu^2/\sigma^2$ in it, and $\Delta\mu$ comes out of a deep network. If that network can answer a small change of $x$ by a large change of $\Delta\mu$, the KL of some picture will be huge. What does it take? Multiply the convolutions of the *encoder and the posteriors* of a trained network by $k$:
@@ -574,8 +579,8 @@ def exact_values(net):
     convs = [m.weight.flatten(1) for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
     return torch.stack([torch.linalg.svdvals(W)[0] for W in convs])
 
-powers = {weight: [math.log10(kl_if_louder(net, k)) for k in (1, 1.5, 2, 3)] for weight, net in nets.items()}
-rows = {f"{weight:g}": [exact_values(net).sum(), bound(net), *powers[weight]] for weight, net in nets.items()}
+powers = {w: [math.log10(kl_if_louder(net, k)) for k in (1, 1.5, 2, 3)] for w, net in nets.items()}
+rows = {f"{w:g}": [exact_values(net).sum(), bound(net), *powers[w]] for w, net in nets.items()}
 
 # %% tags=["label-spectral-table", "atol-0.9"]
 display(plots.table(rows, columns=["singular values", "bound", "k = 1", "k = 1.5", "k = 2", "k = 3"],
@@ -589,12 +594,13 @@ reveal("11.j", 2, "")
 net = nets[1.0].double()
 penalty = SpectralPenalty(net, rng=G(6))
 penalty.iterate(500)
-claim("11.8", abs(penalty.singular_values().sum() - exact_values(net).sum()), below=1e-3, says="500 steps against SVD")
+right = exact_values(net).sum()
+claim("11.8", abs(penalty.singular_values().sum() - right), below=1e-3, says="500 steps against SVD")
 frobenius = sum(m.weight.norm() for m in net.modules() if isinstance(m, torch.nn.Conv2d))
-planted_error("11.8", abs(frobenius - exact_values(net).sum()), below=1e-3, says="root of the sum of squares")
+planted_error("11.8", abs(frobenius - right), below=1e-3, says="root of the sum of squares")
 sums = [row[0] for row in rows.values()]
 claim("11.8", sums[2] / sums[0], below=0.7, says="singular values, penalty 1 over penalty 0")
-claim("11.8", powers[0.0][-1] - powers[1.0][-1], above=1, says="powers of ten that penalty 1 saves at k = 3")
+claim("11.8", powers[0.0][-1] - powers[1.0][-1], above=1, says="powers of ten saved at k = 3")
 
 # %% [markdown]
 # **What to notice.** The last four columns are powers of ten. Weights half as large again, and the KL is many times what it was; three times, and it is out of all bounds. An exponential of depth is at work: each layer multiplies, and the width $\sigma$ is an exponential on top. The penalty pays for its safety: with weight 1 the bound is worse. At this size, and at the weight 0.01 that NVAE uses, the bound does *not* improve; what the
@@ -612,10 +618,10 @@ def bound_at_high_rate(clamp):
         return -1e6
 
 claim("11.9", bound_at_high_rate(5.0), above=-1e5, says="bound at ten times the rate, clamped, nats")
-planted_error("11.9", bound_at_high_rate(None), above=-1e5, says="the clamp left out (cut at minus a million)")
+planted_error("11.9", bound_at_high_rate(None), above=-1e5, says="no clamp (cut at minus a million)")
 
 # %% [markdown]
-# The clamp does not make a wild training good: its bound is hundreds of nats too low. It makes it *finite*, so that the next steps can mend it.
+# The clamp does not make a wild training good. Over six seeds the bound with it ended between -83 and -14,000 nats, where the rate 0.01 gives -59; without it, below minus ten million or not a number in all six. The clamp makes a bad step *finite*, so that the next ones can mend it.
 #
 # ## 11.9 Summary
 #

@@ -37,7 +37,7 @@ def beside(cases: Mapping[str, ResidualNormal], *, says: str = "") -> Picture:
         for axis, (name, (m, s, n, t)) in zip(axes[0], ends.items()):
             _draw_densities(axis, np.linspace(low, high, 201), (m[0], s[0]), (n[0], t[0]))
             axis.set(title=f"{name}: {_kl(m, s, n, t)[0]:.3f} nats", xlabel="z")
-        axes[0, 0].legend(loc="upper left")
+        axes[0, -1].legend(loc="upper left")
     return Picture(figure, says=says)
 
 
@@ -51,6 +51,7 @@ def charges(formulas: Mapping[str, Callable], *, sigma: float = 2.0, says: str =
         for axis, x, charge, label in panels:
             draw_lines(axis, x, {name: charge(f) for name, f in formulas.items()})
             axis.get_legend().remove()
+            axis.lines[0].set(linewidth=5, alpha=0.45)  # the right one lies under those that agree with it
             axis.axhline(0, color=GREY, linewidth=1, label="_zero")
             axis.set(xlabel=label, ylim=(-0.6, 2.5))
         axes[0].set_ylabel("nats")
@@ -98,7 +99,8 @@ def training(updates, kl, bound, *, warm_up: float, names: Sequence[str], says: 
         for line in axes[0].lines:
             line.set_marker("")
         axes[0].get_legend().remove()
-        axes[0].legend(loc="upper right")
+        axes[0].legend(loc="upper right", ncols=2)
+        axes[0].set_ylim(-0.03 * kl.max(), 1.35 * kl.max())  # room for the legend
         axes[1].plot(updates[1:], bound[1:], color=colour("bound"), label="_bound")
         for axis in axes:
             if warm_up > 0:
@@ -109,20 +111,23 @@ def training(updates, kl, bound, *, warm_up: float, names: Sequence[str], says: 
 
 
 def used(kl: Mapping[str, Sequence], *, dimensions: Sequence[int], says: str = "") -> Picture:
-    """Nats of each group, one row of bars for each run; a group under 0.01 nats per dimension is marked as silent.  kl: {run: (L,)}."""
+    """Nats of each group, one panel for each run; a group under 0.01 nats per dimension has a hatched bar.  kl: {run: (L,)}."""
     found = named_series("used", kl)
     if any(len(v) != len(dimensions) for v in found.values()):
         raise ValueError(f"used: a run does not have {len(dimensions)} groups, expected one number for each of dimensions; pass the mean over pictures")
     tallest = 1.15 * max(v.max() for v in found.values())
-    with drawing(columns=len(found), width=min(3.4 * len(found), 11.5), height=2.9, sharey=True, squeeze=False) as (figure, axes):
+    with drawing(columns=len(found), width=min(3.0 * len(found) + 2.8, 11.5), height=2.9, sharey=True, squeeze=False) as (figure, axes):
         for axis, (name, values) in zip(axes[0], found.items()):
-            axis.bar(np.arange(len(values)), values, 0.7, color=colour("model"))
-            for place, (nats, n) in enumerate(zip(values, dimensions)):
-                axis.text(place, nats + 0.015 * tallest, "silent" if nats / n < 0.01 else f"{nats:.1f}", ha="center", va="bottom", gid="cell", fontsize=9)
+            low = values < 0.01 * np.asarray(dimensions, dtype=float)
+            for label, kind, shade, hatch in (("at least 0.01 per dimension", ~low, "model", ""), ("less: hardly speaks", low, "estimate", "//")):
+                axis.bar(np.flatnonzero(kind), values[kind], 0.7, color=colour(shade), hatch=hatch, edgecolor="white", label=label)
+            for place, nats in enumerate(values):
+                axis.text(place, nats + 0.015 * tallest, f"{nats:.1f}", ha="center", va="bottom", gid="cell", fontsize=9)
             axis.set_xticks(range(len(values)), [f"z{i + 1}" for i in range(len(values))])
             axis.set(title=f"{name}: {values.sum():.1f}", ylim=(0, tallest))
             axis.grid(axis="x", visible=False)
         axes[0, 0].set_ylabel("KL (nats)")
+        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, title="nats")
     return Picture(figure, says=says)
 
 

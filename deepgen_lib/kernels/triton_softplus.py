@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .triton_counter import INTERPRETED
+from .triton_counter import INTERPRETED, logistic
 
 WIDTH = 1024                                 # columns of a tile, at most
 TILE = 2**16 if INTERPRETED else 2**11    # numbers of a tile: what one program holds in registers
@@ -42,7 +42,7 @@ def backward_kernel(x_ptr, upstream_ptr, gradient_ptr, n_rows, n_columns, stride
     columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     inside = (rows < n_rows)[:, None] & (columns < n_columns)[None, :]
     x = tl.load(x_ptr + rows[:, None] * stride + columns[None, :], mask=inside, other=0.0).to(tl.float32)
-    tl.store(gradient_ptr + rows[:, None] * n_columns + columns[None, :], upstream[:, None] * tl.sigmoid(x), mask=inside)
+    tl.store(gradient_ptr + rows[:, None] * n_columns + columns[None, :], upstream[:, None] * logistic(x), mask=inside)
 
 
 def _tile(n_columns: int) -> dict[str, int]:

@@ -60,6 +60,7 @@ def test_softplus_of_large_and_small_numbers_keeps_every_digit():
     x = torch.cat([torch.linspace(-80, 80, 321), torch.tensor([1000.0, -1000.0, -torch.inf])])[:, None]
     assert_close(triton_softplus.sum_softplus_triton(x).double(), sum_softplus_reference(x.double()), rtol=4e-7, atol=1e-37)
     assert triton_softplus.sum_softplus_triton(torch.tensor([[torch.nan, 1.0]])).isnan().all()
+    assert triton_softplus.sum_softplus_backward(torch.ones(1), torch.tensor([[-1000.0, 0.0, 1000.0]])).tolist() == [[0.0, 0.5, 1.0]]
 
 
 @settings(max_examples=12, deadline=None)
@@ -75,8 +76,8 @@ def test_softplus_of_any_shape_with_any_tile(rows, columns, tile, seed):
 
 @pytest.mark.parametrize("right, wrong", [
     ('other=-float("inf"))', "other=0.0)"),                                             # each masked number would add log 2
-    ("upstream[:, None] * tl.sigmoid(x)", "tl.sigmoid(x)"),                             # right for an upstream gradient of ones
-    ("upstream[:, None] * tl.sigmoid(x)", "upstream[:, None] * (1.0 - tl.sigmoid(x))"),
+    ("upstream[:, None] * logistic(x)", "logistic(x)"),                             # right for an upstream gradient of ones
+    ("upstream[:, None] * logistic(x)", "upstream[:, None] * (1.0 - logistic(x))"),
     ("tl.store(y_ptr + rows, tl.sum(total, 1), mask=rows < n_rows)", "tl.store(y_ptr + rows, tl.sum(total, 1))"),
     ("mask=inside)\n\n\ndef _tile", "mask=inside & (rows < n_rows - 1)[:, None])\n\n\ndef _tile"),  # the last row is never written
     ("tl.maximum(x, 0.0) + 2.0 * s * series", "x + 2.0 * s * series"),

@@ -472,7 +472,7 @@ with record() as calls:                                   # launches, what goes 
 in_triton(calls)
 
 # %% [markdown]
-# Zero for the states and the ids, down to the random numbers; rounding for the sums, which are added in another order. The interpreter shows that a kernel is *right*. How fast it is, only a GPU can show.
+# Zero for the states and the ids, down to the random numbers; rounding for the sums, which are added in another order. (The tests of the repository also compile every kernel of this chapter to a GPU's machine code, which needs no GPU either.) An interpreter shows that a kernel is *right*. How fast it is, only a GPU can show.
 #
 # ## 14.8 On the CPU
 #

@@ -36,8 +36,10 @@ def test_the_tensors_are_those_of_the_walk(model):
     x, noise = pictures(model, 2), model.noise(2, seeded())
     found = trace(model, x, noise)
     with torch.no_grad():
-        walk = model.eval().top_down(noise, model.encoder(model._padded(x)))
+        taps = model.eval().encoder(model._padded(x))
+        walk = model.top_down(noise, taps)
         assert torch.equal(found["out"].value, model.tail(walk.features))
+    assert all(torch.equal(found[f"tap {level}"].value, tap) for level, tap in enumerate(taps, start=1))
     assert all(torch.equal(found[f"z {level}"].value, z) for level, z in enumerate(walk.z, start=1))
     mu = found["prior 3"].value.chunk(2, 1)[0]
     torch.testing.assert_close(5 * torch.tanh(mu / 5), walk.normals[2].mu)  # the clamp comes after the module

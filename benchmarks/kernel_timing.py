@@ -29,19 +29,18 @@ class Floor(NamedTuple):
 
 
 class Result(NamedTuple):
-    case: str
+    case: Case
     problem: str                          # why there are no times
     seconds: dict[str, list[float]]       # of one run, round by round; a way that cannot run here is missing
     excuses: dict[str, str]               # why it is missing
     memory: dict[str, int]                # bytes beyond what was there before; on a GPU alone
-    floor: float                          # seconds
 
 
-def measure(case: Case, device: torch.device, floor: Floor, *, seconds: float = 0.3, rounds: int = ROUNDS) -> Result:
+def measure(case: Case, device: torch.device, *, seconds: float = 0.3, rounds: int = ROUNDS) -> Result:
     """Each way runs for about `seconds` a round, in turn."""
     problem = case.agrees()
     if problem:
-        return Result(case.name, problem, {}, {}, {}, floor.seconds(case))
+        return Result(case, problem, {}, {}, {})
     runs, excuses, memory = {}, {}, {}
     for name, make in case.ways.items():
         try:
@@ -61,23 +60,23 @@ def measure(case: Case, device: torch.device, floor: Floor, *, seconds: float = 
     for _ in range(rounds):
         for name, (run, times) in runs.items():
             found[name].append(_time(run, times, device))
-    return Result(case.name, "", found, excuses, memory, floor.seconds(case))
+    return Result(case, "", found, excuses, memory)
 
 
-def table(results: list[Result]) -> list[list[str]]:
+def table(results: list[Result], floor: Floor) -> list[list[str]]:
     """case, way, time, ours is faster by, floor's share, memory."""
     rows = []
     for result in results:
         if result.problem:
-            rows.append([result.case, "ours", "no time: " + result.problem, "", "", ""])
+            rows.append([result.case.name, "ours", "no time: " + result.problem, "", "", ""])
             continue
         ours = result.seconds["ours"]
         for name, seconds in result.seconds.items():
             ratio = statistics.median(theirs / mine for theirs, mine in zip(seconds, ours))
             memory = f"{result.memory[name] / 2**20:.1f} MiB" if name in result.memory else ""
             median = statistics.median(seconds)
-            rows.append([result.case, name, readable(median), "" if name == "ours" else f"{ratio:.2f} x", f"{result.floor / median:.0%}", memory])
-        rows += [[result.case, name, f"not run: {why}", "", "", ""] for name, why in result.excuses.items()]
+            rows.append([result.case.name, name, readable(median), "" if name == "ours" else f"{ratio:.2f} x", f"{floor.seconds(result.case) / median:.0%}", memory])
+        rows += [[result.case.name, name, f"not run: {why}", "", "", ""] for name, why in result.excuses.items()]
     return rows
 
 
@@ -95,8 +94,13 @@ def measured_floor(device: torch.device, quick: bool) -> Floor:
     copy, product = (lambda: y.copy_(x)), (lambda: a @ b)
     for run in (copy, product):
         run()
-    copying, multiplying = (min(_time(run, 3, device) for _ in range(3)) for run in (copy, product))
+    copying, multiplying = (min(_time(run, 1, device) for _ in range(10)) for run in (copy, product))
     return Floor(2 * x.nbytes / copying, 2 * size**3 / multiplying)
+
+
+def best(a: Floor, b: Floor) -> Floor:
+    """What this machine was seen to do at its best."""
+    return Floor(max(a.bandwidth, b.bandwidth), max(a.rate, b.rate))
 
 
 def wait(device: torch.device) -> None:

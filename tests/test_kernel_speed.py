@@ -26,7 +26,7 @@ def rows(timing, agrees):
     x = torch.ones(3)
     ways = {"ours": lambda: lambda: x + 1, "eager": lambda: lambda: x + 1, "peer": broken}
     case = timing.Case("work", agrees, ways, 8.0, 3.0)
-    return timing.table([timing.measure(case, CPU, timing.Floor(1e9, 1e9), seconds=0.0, rounds=2)])
+    return timing.table([timing.measure(case, CPU, seconds=0.0, rounds=2)], timing.Floor(1e9, 1e9))
 
 
 def test_times_stand_where_ours_agrees_and_a_missing_peer_is_named(timing):

@@ -54,22 +54,19 @@ checks.latent_numbers(latent_numbers, seed=1)
 # A convolution has a bias only where no batch norm comes after it. SE is two linear layers with biases, $C\to h\to C$ with $h=\max(C/16, 4)$, rounded down. Which of the terms would explode if the 5×5 were dense?
 
 # %% nbgrader={"grade": false, "grade_id": "ex-11-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
-### BEGIN SOLUTION
-def squeeze_excite(C):
-    h = max(C // 16, 4)
-    return 2 * C * h + h + C
-### END SOLUTION
-
 def generative(C, E):
     """Parameters of a generative cell with C channels and expansion E."""
     ### BEGIN SOLUTION
-    return 2 * E * C**2 + 25 * E * C + 2 * (C + E * C + E * C + C) + squeeze_excite(C)
+    h = max(C // 16, 4)
+    norms = 2 * (C + E * C + E * C + C)
+    return 2 * E * C**2 + 25 * E * C + norms + 2 * C * h + h + C
     ### END SOLUTION
 
 def encoder(C):
     """Parameters of an encoder cell with C channels."""
     ### BEGIN SOLUTION
-    return 2 * 9 * C**2 + C + 2 * (C + C) + squeeze_excite(C)
+    h = max(C // 16, 4)
+    return 2 * 9 * C**2 + C + 2 * (C + C) + 2 * C * h + h + C
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-11-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N4"]
@@ -111,7 +108,7 @@ checks.who_hears(table, who_moves, seed=1)
 # %% [markdown]
 # ## 11.4 Shared is not tied   (core, 20 minutes, about eight lines)
 #
-# Four programs have a way down for the priors, `program.one`, and one for the posteriors, `program.other` (here a linear layer each). Its method `update` trains by one step. Write `relation(program)`:
+# Four programs have a way down for the priors, `program.one`, and one for the posteriors, `program.other` (here a linear layer each). Their method `update` trains by one step. Write `relation(program)`:
 #
 # - `"shared"`: one module under two names;
 # - `"tied"`: two modules that always have the same weights;
@@ -146,7 +143,7 @@ checks.shared_or_tied(relation, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-11-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def field_of_view(layers):
-    """Side, in pixels, of what one place sees through (kernel, stride) layers, the one next to the picture first."""
+    """Side, in pixels, of the square that one place sees; the layer next to the picture comes first."""
     ### BEGIN SOLUTION
     side, step = 1, 1
     for kernel, stride in layers:
@@ -202,7 +199,7 @@ for n in (1, 4, 10, 40):
 # %% [markdown]
 # ## 11.7 Project: a network within a budget   (project, 45 minutes)
 #
-# Design an NVAE for grey pictures of 64×64: `design = {"groups": ..., "n_down": ..., "n_latent": ..., "width": ..., "cells": ...}`. The rest is fixed: `NVAEConfig(image_size=64, outer_cells=1, expansion=3, **design)`. It must
+# Design an NVAE for grey pictures of 64×64: `design = {"groups": ..., "n_down": ..., "n_latent": ..., "width": ..., "cells": ...}`. The rest is fixed: `NVAEConfig(image_size=64, outer_cells=1, expansion=3, **design)` (`NVAE` and `NVAEConfig` come from `deepgen_lib`). It must
 #
 # - have scales of 8×8, 16×16 and 32×32 places;
 # - have at least 20 groups, and on a finer scale never fewer than on the one above it;
@@ -214,7 +211,7 @@ for n in (1, 4, 10, 40):
 # design = {"groups": ..., "n_down": ..., "n_latent": ..., "width": ..., "cells": ...}
 ### BEGIN SOLUTION
 design = {"groups": (4, 6, 10), "n_down": 1, "n_latent": 4, "width": 8, "cells": 1}
-# Depth: 20 groups of one cell. The first tap sees everything, the last one 13 pixels or so. More weights: width on the finest scale.
+# Depth: 20 groups of one cell. The first tap sees everything, the last one 17 pixels. More weights: width on the finest scale.
 # Counting does not say whether the groups will be used: that is chapter 12.
 ### END SOLUTION
 

@@ -1,0 +1,197 @@
+# %% [markdown]
+# # Exercises 12 · NVAE: the divergence
+#
+# Six exercises for [chapter 12](../../notebooks/12_nvae_kl.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("12.1")` gives
+# a nudge, then an equation, then pseudo-code, one at each call. `start_over("12.1")` gives you the untouched start.
+#
+# | | exercise | level | minutes |
+# |:--|:--|:--|--:|
+# | 12.1 | The divergence in four terms | core | 10 |
+# | 12.2 | There and back | core | 15 |
+# | 12.3 | Whom does the divergence teach? | core | 20 |
+# | 12.4 | Two groups, one divergence | core | 25 |
+# | 12.5 | A prior that moves | core | 20 |
+# | 12.6 | A meter for collapse | core | 20 |
+#
+# Everywhere $p=\mathcal N(\mu,\sigma^2)$ and $q=\mathcal N(\mu+\Delta\mu,(\sigma\Delta\sigma)^2)$, each number of $z$ on its own; `B` pictures, `K` numbers of $z$, `L` groups. Everything is float64; logarithms are natural. Write with torch alone.
+
+# %% tags=["label-setup"]
+import torch
+from deepgen_lib import checks, hint, start_over
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 12.1 The divergence in four terms   (core, 10 minutes, one line)
+#
+# $\mathrm{KL}(q\Vert p)$ of each picture, in nats, from $\Delta\mu$, $\Delta\sigma$ (not its logarithm) and $\sigma$. At $\Delta\mu=0$ and $\Delta\sigma=1$ it must be 0. Derive it before you look it up.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def relative_kl(dmu, dsigma, sigma):
+    """(B, K) three times -> (B,)."""
+    ### BEGIN SOLUTION
+    return (0.5 * (dmu**2 / sigma**2 + dsigma**2 - torch.log(dsigma**2) - 1)).sum(1)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-1", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N6"]
+checks.relative_kl(relative_kl)
+### BEGIN HIDDEN TESTS
+checks.relative_kl(relative_kl, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 12.2 There and back   (core, 15 minutes, two lines and five answers)
+#
+# - `relative(mu_p, sigma_p, mu_q, sigma_q)` -> $(\Delta\mu,\Delta\sigma)$, of any $q$ seen from $p$;
+# - `absolute(mu_p, sigma_p, dmu, dsigma)` -> mean and scale of $q$.
+#
+# All tensors have one shape, and so have the answers. Then say `True` or `False`, five times.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def relative(mu_p, sigma_p, mu_q, sigma_q):
+    """(dmu, dsigma)."""
+    ### BEGIN SOLUTION
+    return mu_q - mu_p, sigma_q / sigma_p
+    ### END SOLUTION
+
+def absolute(mu_p, sigma_p, dmu, dsigma):
+    """(mean of q, scale of q)."""
+    ### BEGIN SOLUTION
+    return mu_p + dmu, sigma_p * dsigma
+    ### END SOLUTION
+
+answers = {"every normal q can be written relative to p": None,
+           "the head that says dmu and dsigma has weights of its own": None,
+           "the formula of N5 is what is called weight tying": None,
+           "the KL of a relative q depends on the prior's mean": None,
+           "a relative q whose head says (0, 1) has KL 0, whatever p is": None}
+### BEGIN SOLUTION
+answers = dict(zip(answers, [True, True, False, False, True]))
+### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-2", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N5"]
+checks.beside_the_prior(relative, absolute, answers)
+### BEGIN HIDDEN TESTS
+checks.beside_the_prior(relative, absolute, answers, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 12.3 Whom does the divergence teach?   (core, 20 minutes, about four lines and two answers)
+#
+# The network says $\mu$, $\log\sigma$, $\Delta\mu$ and $\log\Delta\sigma$. Give the slopes of the KL, added up over all numbers, in these four, each of their shape. By formula or by autograd: do it one way and check it by the other. Then say who teaches: `"KL"`, `"reconstruction"` or `"nothing"`.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def slopes(mu, log_sigma, dmu, log_dsigma):
+    """Four tensors (N,) -> slopes of the KL in each of them, four tensors (N,)."""
+    ### BEGIN SOLUTION
+    per_variance = dmu * torch.exp(-2 * log_sigma)
+    return torch.zeros_like(mu), -dmu * per_variance, per_variance, torch.exp(2 * log_dsigma) - 1
+    ### END SOLUTION
+
+teachers = {"in the relative way the prior's mean learns from": None,
+            "an absolute prior that is detached in the KL learns from": None}
+### BEGIN SOLUTION
+teachers = dict(zip(teachers, ["reconstruction", "nothing"]))
+### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-3", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N6"]
+checks.who_is_taught(slopes, teachers)
+### BEGIN HIDDEN TESTS
+checks.who_is_taught(slopes, teachers, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 12.4 Two groups, one divergence   (core, 25 minutes, two lines and a sheet of paper)
+#
+# $p(z_1)=\mathcal N(0,1)$ and, for each of `B` pictures, $q(z_1\mid x)=\mathcal N(m,t^2)$. The second group's prior has the scale $s$; its posterior is relative, $\Delta\mu=c_0+c_1z_1$ and $\Delta\sigma=d$. Give the KL of the pair, $q(z_1,z_2\mid x)$ from $p(z_1,z_2)$, in nats for each picture. Do you need the prior's mean of $z_2$?
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def two_groups(m, t, c0, c1, d, s):
+    """(B,) six times -> (B,)."""
+    ### BEGIN SOLUTION
+    first = 0.5 * (m**2 + t**2 - torch.log(t**2) - 1)
+    square = (c0 + c1 * m) ** 2 + c1**2 * t**2                     # mean of dmu² over q(z1)
+    return first + 0.5 * (square / s**2 + d**2 - torch.log(d**2) - 1)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-4", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N6b"]
+checks.two_groups(two_groups)
+### BEGIN HIDDEN TESTS
+checks.two_groups(two_groups, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 12.5 A prior that moves   (core, 20 minutes, two lines and three answers)
+#
+# The prior is $\mathcal N(wz_1,\sigma^2)$ with $z_1\sim\mathcal N(0,1)$, and $q$'s head says "zero and one" for every $z_1$: as a difference and a factor (relative), or as a mean and a scale (absolute). Give the mean KL of both, relative first, for each slope $w$ and scale $\sigma$. For $w=10$, $\sigma=0.1$ the second is above 5,000 nats.
+#
+# Then answer with `"KL"`, `"reconstruction"` or `"nothing"`, and once with `True` or `False`.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def at_the_start(slope, sigma):
+    """(relative, absolute), mean KL in nats.  (N,), (N,) -> (N,), (N,)."""
+    ### BEGIN SOLUTION
+    square = (slope**2 + 1) / sigma**2                             # of dmu / sigma in the mean, and dsigma²
+    return torch.zeros_like(slope), 0.5 * (square + torch.log(sigma**2) - 1)
+    ### END SOLUTION
+
+jumps = {"the prior jumps and the decoder stays: a relative q pays": None,
+         "the prior jumps and the decoder stays: an absolute q pays": None,
+         "at the size of this chapter's network the relative way saves many nats after training": None}
+### BEGIN SOLUTION
+jumps = dict(zip(jumps, ["reconstruction", "KL", False]))
+### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-5", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N7"]
+checks.moving_prior(at_the_start, jumps)
+### BEGIN HIDDEN TESTS
+checks.moving_prior(at_the_start, jumps, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 12.6 A meter for collapse   (core, 20 minutes, about four lines and four answers)
+#
+# You get the nats of each group for each picture, `kl` `(B, L)`, and how many numbers of $z$ each group has, `sizes` `(L,)`. Give
+#
+# 1. the mean nats of each group;
+# 2. balancing weights: nats per number of $z$, scaled so that their mean over the groups is 1;
+# 3. a 1 for each silent group, less than 0.01 nats per number, else 0.
+#
+# Three tensors `(L,)`. Then three times `True` or `False`, and a number of nats.
+
+# %% nbgrader={"grade": false, "grade_id": "ex-12-6", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def meter(kl, sizes):
+    """(mean nats, balancing weights, silent or not).  (B, L), (L,) -> (L,) three times."""
+    ### BEGIN SOLUTION
+    nats = kl.mean(0)
+    per_number = nats / sizes
+    return nats, per_number / per_number.mean(), (per_number < 0.01).double()
+    ### END SOLUTION
+
+says = {"a total of 10 nats shows that every group is used": None,
+        "a silent group can be drawn from its prior and the reconstruction hardly changes": None,
+        "balancing weights belong into the bound that is reported": None,
+        "of 10 nats in all, how many may one group hold?": None}
+### BEGIN SOLUTION
+says = dict(zip(says, [False, True, False, 10]))
+### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check-12-6", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+checks.collapse_meter(meter, says)
+### BEGIN HIDDEN TESTS
+checks.collapse_meter(meter, says, seed=1)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Try your meter on the trained network: does any of its groups sleep?
+
+# %% tags=["label-meter-at-work", "rtol-0.1", "atol-0.05"]
+from deepgen_lib.nvae_small import load_small_nvae, small_digits
+
+model, g = load_small_nvae(), torch.Generator().manual_seed(0)
+sizes = torch.tensor([64.0, 64.0, 256.0, 256.0]).double()
+nats, weights, silent = meter(model.elbo(small_digits("test")[:500], g).kl.double(), sizes)
+for name, n, s in zip(("z1", "z2", "z3", "z4"), nats, silent):
+    print(f"{name}: {n:.2f} nats, {'silent' if s else 'speaks'}")
+
+# %% [markdown]
+# Done? You can read where a deep model keeps what it knows.

@@ -97,6 +97,12 @@ def test_a_fresh_model_with_flows_is_the_one_without():
     assert torch.equal(a.reconstruction, b.reconstruction) and (a.kl == 0).all() and (b.kl == 0).all()
 
 
+def test_first_weights_of_flows_come_from_the_generator():
+    a, b, c = (NVAE(tiny_config(flow_cells=1), rng=seeded(n)).state_dict() for n in (0, 0, 1))
+    names = [name for name in a if name.endswith(".direction")]
+    assert len(names) == 3 * 3 and all(torch.equal(a[name], b[name]) and not torch.equal(a[name], c[name]) for name in names)
+
+
 def test_without_flows_nothing_of_them_is_there(monkeypatch):
     """Not a parameter, not a call, not a draw of the generator; the KL is the exact one."""
     monkeypatch.setattr("deepgen_lib.nvae.flows.FlowCell.__init__", None)
@@ -107,6 +113,14 @@ def test_without_flows_nothing_of_them_is_there(monkeypatch):
     walk = model.eval().top_down(noise, model.encoder(model._padded(x)))
     assert walk.ratios == [None] * 3 and torch.equal(model(x, noise).kl, torch.stack([both.kl().sum((1, 2, 3)) for both in walk.normals], 1))
     assert tiny_config() == tiny_config(flow_cells=0)
+
+
+def test_the_flow_hears_the_path_and_the_picture():
+    model = random_flows().eval().requires_grad_(False)
+    group, (h, tap) = model.top_down.groups[1], torch.randn(2, 3, 4, 4, 4, dtype=F64, generator=seeded())
+    both = ResidualNormal(*torch.randn(4, 3, 2, 4, 4, dtype=F64, generator=seeded(1)))
+    z, _ = group.bent(both, both.mu, h, tap)
+    assert all((z - group.bent(both, both.mu, *other)[0]).abs().max() > 1e-6 for other in ((h, -tap), (-h, tap)))
 
 
 def test_samples_and_given_latents_pass_no_flow():
@@ -184,7 +198,9 @@ def test_bfloat16_keeps_the_ratio_in_float32():
         with torch.autocast("cpu", torch.bfloat16):
             half = model.elbo(x, seeded())
             walk = model.top_down(model.noise(2, seeded()), model.encoder(model._padded(x[:2])))
-    assert {value.dtype for value in (*walk.z, *walk.ratios, half.kl)} == {torch.float32} and walk.features.dtype == torch.bfloat16
+            group = model.top_down.groups[0]
+            moved = group.posterior.flow.cells[0](walk.z[0], torch.zeros(2, group.merge.out_channels, *walk.z[0].shape[2:]))
+    assert {value.dtype for value in (*walk.z, *walk.ratios, half.kl, *moved)} == {torch.float32} and walk.features.dtype == torch.bfloat16
     assert 0 < (half.total - wide.total).mean().abs() < 0.5
 
 

@@ -467,7 +467,7 @@ planted_error("11.5", back[64, "scale 1"], between=(0.3, 3), says="scale 1")
 reveal("11.h", 2, "Each batch norm divides by a spread below one, and so multiplies the gradient.")
 
 # %% [markdown]
-# **What to notice.** The skip is what matters most. With it the gradient at the first cell is that at the last; without it, it is cut at a million in the claim because the true number is far above. A scale of 1 is no catastrophe at 64 cells, but the gradient has grown, and it would grow with depth: 0.1 keeps every cell a small correction. And note what does *not* show: with
+# **What to notice.** The skip is what matters most. With it the gradient at the first cell is that at the last; without it, it is some millions of times as large (cut at one million, so that the line prints alike everywhere). A scale of 1 is no catastrophe at 64 cells, but the gradient has grown, and it would grow with depth: 0.1 keeps every cell a small correction. And note what does *not* show: with
 # skips, taking the batch norms out changes nothing at the start.
 #
 # ### Normalisation
@@ -603,8 +603,8 @@ claim("11.8", sums[2] / sums[0], below=0.7, says="singular values, penalty 1 ove
 claim("11.8", powers[0.0][-1] - powers[1.0][-1], above=1, says="powers of ten saved at k = 3")
 
 # %% [markdown]
-# **What to notice.** The last four columns are powers of ten. Weights half as large again, and the KL is many times what it was; three times, and it is out of all bounds. An exponential of depth is at work: each layer multiplies, and the width $\sigma$ is an exponential on top. The penalty pays for its safety: with weight 1 the bound is worse. At this size, and at the weight 0.01 that NVAE uses, the bound does *not* improve; what the
-# penalty buys can only be seen where something would otherwise run away. (It regularises the singular values. Spectral *normalisation* would divide by them, for every layer, needed or not.)
+# **What to notice.** The last four columns are powers of ten. Weights half as large again, and the KL is many times what it was; three times, and it is out of all bounds. An exponential of depth is at work: each layer multiplies, and the width $\sigma$ is an exponential on top. The penalty pays for its safety: with weight 1 the bound is worse. At this size the weight 0.01 that NVAE uses does *not* improve the bound, nor reliably the columns to its right (three seeds); what it
+# buys shows where thousands of updates would otherwise let the weights grow. (It regularises the singular values. Spectral *normalisation* would divide by them, for every layer, needed or not.)
 #
 # ### The clamp
 # One more precaution, which the paper leaves to its program: means and log-widths are bent by $5\tanh(\cdot/5)$. Take a learning rate ten times too large.

@@ -1,0 +1,161 @@
+"""What surrounds a student's code inside its own process: limits of the system, and a fence in Python.
+
+The limits hold against anything. The fence (an audit hook, imports that are refused, library functions taken out of reach) says
+in plain words what is not allowed; walls are what sandbox.py puts around the whole process where the machine has them.
+"""
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import os
+import resource
+import sys
+import types
+
+_KEPT_OUT = ("deepgen_lib.checks", "grading", "tools", "tests", "solutions", "source")
+_PROCESSES = ("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.startfile", "subprocess.Popen", "pty.spawn")
+_NETWORK = ("socket.", "urllib.", "http.", "ftplib.", "smtplib.", "imaplib.", "poplib.", "telnetlib.", "nntplib.")
+_PRYING = ("ctypes.", "gc.get_", "os.kill", "os.killpg", "resource.", "signal.pthread_kill", "sys.addaudithook", "sys._current_frames", "ptrace", "syslog.", "fcntl.")
+_WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.truncate", "os.utime", "os.chdir", "os.setxattr",
+           "os.removexattr", "os.lchown", "os.chflags", "os.lockf", "shutil.", "tempfile.", "sqlite3.connect")
+_LISTS = ("os.listdir", "os.scandir", "os.getxattr", "os.listxattr")
+_DEVICES = {"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"}
+
+
+class NotHere(PermissionError):
+    """Something that a graded answer may not use; the message says what and why."""
+
+
+class _Quiet:
+    """A check in a graded run: calling it does nothing, looking into it is refused."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __call__(self, *_, **__):
+        return None
+
+    def __getattr__(self, name: str):
+        raise NotHere(f"checks.{self._name}.{name} is not here: checks and their answers stay outside while you are graded")
+
+
+class _QuietChecks(types.ModuleType):
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Quiet(name)
+
+
+class _Refuser(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if any(name == kept or name.startswith(f"{kept}.") for kept in _KEPT_OUT):
+            raise ImportError(f"{name} is not here: checks, solutions and tests stay outside while you are graded")
+        return None
+
+
+def keep_checks_out() -> None:
+    """`from deepgen_lib import checks, hint, start_over` goes on working, and gives nothing away."""
+    import deepgen_lib
+    for name in [name for name in sys.modules if name.startswith("deepgen_lib.checks") or name.split(".")[0] in _KEPT_OUT]:
+        del sys.modules[name]
+    quiet = _QuietChecks("deepgen_lib.checks")
+    quiet.__path__ = []  # a package, so that looking for its files ends at _Refuser
+    sys.modules["deepgen_lib.checks"] = deepgen_lib.checks = quiet
+    deepgen_lib.hint = deepgen_lib.start_over = _Quiet("hint")
+    sys.meta_path.insert(0, _Refuser())
+
+
+def take_away(names: list[str]) -> None:
+    """Put a refusal in the place of each library function, "module.function" or "module.Class.method", wherever it is known by name."""
+    for name in names:
+        module, *path = name.split(".")
+        owner = importlib.import_module(f"deepgen_lib.{module}")
+        for step in path[:-1]:
+            owner = getattr(owner, step)
+        original = getattr(owner, path[-1])
+        setattr(owner, path[-1], _refusal(path[-1]))
+        for other in [m for key, m in list(sys.modules.items()) if key.split(".")[0] == "deepgen_lib" and m is not None]:
+            for key in [key for key, value in list(vars(other).items()) if value is original]:
+                setattr(other, key, _refusal(path[-1]))
+
+
+def _refusal(name: str):
+    def refused(*_, **__):
+        raise NotHere(f"{name} of the library is what this exercise asks you to write: calling it, or what is built on it, earns nothing; write it yourself")
+    return refused
+
+
+def close_files(channel: int) -> None:
+    """No file descriptor stays but the channel; what the student's code prints goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    for number in [int(name) for name in os.listdir("/proc/self/fd")] if os.path.isdir("/proc/self/fd") else range(3, 256):
+        if number > 2 and number != channel:
+            try:
+                os.close(number)
+            except OSError:  # the listing's own
+                pass
+
+
+def limit(*, seconds: float, memory_mb: int, processes: int, file_mb: int) -> None:
+    """The system's own limits, for this process and whatever it starts. Memory and processes are counted on top of what is there."""
+    cpu, size = int(seconds) + 1, file_mb * 2**20
+    memory = _virtual_memory() + memory_mb * 2**20
+    for what, soft, hard in ((resource.RLIMIT_CPU, cpu, cpu + 1), (resource.RLIMIT_FSIZE, size, size), (resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_NOFILE, 256, 256),
+                             (resource.RLIMIT_AS, memory, memory), (resource.RLIMIT_NPROC, *2 * [_tasks_of_this_user() + processes])):
+        try:
+            resource.setrlimit(what, (soft, hard))
+        except (ValueError, OSError):  # the machine's own limit is lower already, or it knows no such limit
+            pass
+
+
+def _virtual_memory() -> int:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as numbers:
+            return int(numbers.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 2 << 30
+
+
+def _tasks_of_this_user() -> int:
+    """Processes and threads, which the limit counts alike; 500 where /proc does not tell."""
+    if not os.path.isdir("/proc/self/task"):
+        return 500
+    count = 0
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{number}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{number}/task"))
+        except OSError:  # it has ended
+            pass
+    return count
+
+
+def watch(*, readable: list[str], scratch: str) -> None:
+    """From here on Python itself refuses network, processes, prying, and files outside these folders. It cannot be taken off."""
+    roots, scratch = tuple(os.path.realpath(path) for path in readable), os.path.realpath(scratch)
+
+    def inside(path, folders) -> bool:
+        if isinstance(path, int):
+            return True
+        real = os.path.realpath(os.fsdecode(path))
+        return real in _DEVICES or any(real == folder or real.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+    def hook(event: str, args: tuple) -> None:
+        if event == "open":
+            path, mode, flags = args
+            writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)) if isinstance(flags, int) else any(c in str(mode) for c in "wax+")
+            if path is not None and not inside(path, (scratch,) if writes else (*roots, scratch)):
+                raise NotHere(f"the file {os.path.basename(os.fsdecode(path))} is out of bounds: a graded answer reads and writes files in its own empty folder only")
+        elif event.startswith(_PROCESSES):
+            raise NotHere("a graded answer may not start processes")
+        elif event.startswith(_NETWORK):
+            raise NotHere("a graded answer has no network")
+        elif event.startswith(_PRYING):
+            raise NotHere(f"a graded answer may not use {event}")
+        elif event.startswith(_WRITES) and not all(inside(path, (scratch,)) for path in args if isinstance(path, (str, bytes, os.PathLike))):
+            raise NotHere("a graded answer changes files in its own empty folder only")
+        elif event.startswith(_LISTS) and not inside(args[0] if args and args[0] is not None else ".", (*roots, scratch)):
+            raise NotHere("a graded answer lists its own empty folder only")
+    sys.addaudithook(hook)

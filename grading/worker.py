@@ -1,0 +1,124 @@
+"""The process that students' code descends from: it loads torch and the library once, then forks one child per exercise.
+
+    python -I worker.py FD SETTINGS       FD: a socket to the grader; SETTINGS: JSON, see `sandbox.py`
+
+It runs no line of a student's itself. On `play` it forks: the child gets a channel, an empty folder, limits and the fence. On
+`end` it kills everything that descends from that child, whatever it did to get away, empties the folder and says how it ended.
+"""
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+_NEW_NET, _NEW_USER = 0x40000000, 0x10000000
+_SUBREAPER, _DUMPABLE = 36, 4
+
+
+def main() -> None:
+    control, settings = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    alone = settings["walls"] or bool(libc) and libc.unshare(_NEW_NET if os.geteuid() == 0 else _NEW_NET | _NEW_USER) == 0
+    if os.geteuid() == 0 and settings["user"]:
+        os.setgroups([])
+        os.setresgid(*3 * [settings["user"]])
+        os.setresuid(*3 * [settings["user"]])
+    _load(settings)
+    if libc:
+        libc.prctl(_SUBREAPER, 1, 0, 0, 0)
+        libc.prctl(_DUMPABLE, 0, 0, 0, 0)
+    _say(control, {"ready": True, "network": bool(alone), "user": os.geteuid()})
+    child, scratch = 0, ""
+    while True:
+        data, handles, _, _ = socket.recv_fds(control, 1 << 16, 1)
+        if not data:
+            break
+        if data == b"play":
+            scratch = tempfile.mkdtemp(dir=settings["scratch"])
+            if not (child := os.fork()):
+                _child(handles[0], scratch, settings, libc)
+            os.close(handles[0])
+        elif data == b"end":
+            status = _end(child)
+            shutil.rmtree(scratch, ignore_errors=True)
+            _say(control, {"status": status})
+    _end(0)
+
+
+def _load(settings: dict) -> None:
+    """torch and the library's modules from the staged copy, which holds no checks; every other way to find the library is closed."""
+    def elsewhere(folder: str) -> bool:
+        return any(Path(folder, name).exists() for name in ("deepgen_lib", "grading", "solutions"))
+    sys.path[:] = [settings["stage"], *(folder for folder in sys.path if folder and not elsewhere(folder))]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not getattr(finder, "__name__", type(finder).__name__).startswith(("__editable__", "_Editable"))]
+    import numpy  # noqa: F401
+    import torch
+    torch.set_num_threads(1)
+    import deepgen_lib
+    for name in sorted(set(deepgen_lib._LAZY.values()) - {"checks", "widgets"}):
+        __import__(f"deepgen_lib.{name}")
+    from grading import fence, player, wire  # noqa: F401
+
+
+def _child(handle: int, scratch: str, settings: dict, libc) -> None:
+    """Never returns."""
+    try:
+        from grading import fence
+        from grading.player import play
+        from grading.wire import Channel
+        if libc:
+            libc.prctl(_DUMPABLE, 1, 0, 0, 0)  # the child may look at itself, not at its parent
+        os.setsid()
+        fence.close_files(handle)
+        os.environ.clear()
+        os.environ.update(settings["environment"] | {"HOME": scratch, "TMPDIR": scratch})
+        os.chdir(scratch)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        def raise_fence(message: dict) -> None:
+            fence.keep_checks_out()
+            fence.take_away(message["taken"])
+            fence.limit(**message["limits"])
+            fence.watch(readable=settings["readable"], scratch=scratch)
+        play(Channel(socket.socket(fileno=handle), limit=settings["limit"]), raise_fence)
+    finally:
+        os._exit(0)
+
+
+def _end(child: int) -> int | None:
+    """Kill all descendants, orphans included, and reap them.  -> how `child` ended: its wait status."""
+    ended = None
+    for _ in range(1000):
+        for number in _children():
+            for kill in (os.killpg, os.kill):
+                try:
+                    kill(number, signal.SIGKILL)
+                except OSError:  # it has ended, or leads no group
+                    pass
+        try:
+            number, status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return ended
+        ended = status if number == child else ended
+    return ended
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for thread in Path("/proc/self/task").glob("*/children"):
+        found += map(int, thread.read_text().split())
+    return found
+
+
+def _say(control: socket.socket, message: dict) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,7 @@ def _missing(tensors: Collection[Tensor], dtypes: Collection[torch.dtype]) -> st
             return "there is no NVIDIA GPU; set TRITON_INTERPRET=1 before Python starts to run kernels in Triton's interpreter"
         if not all(x.is_cuda for x in tensors):
             return "a tensor is on the CPU; move it to the GPU, or set TRITON_INTERPRET=1 before Python starts"
-        found = min(torch.cuda.get_device_capability(x.device) for x in tensors)
+        found = min(map(torch.cuda.get_device_capability, {x.device for x in tensors}))
         if found < CAPABILITY:
             return f"this GPU has compute capability {'.'.join(map(str, found))}, expected at least {'.'.join(map(str, CAPABILITY))}; DEEPGEN_KERNELS=torch runs on it"
     odd = [x.dtype for x in tensors if x.dtype not in dtypes]

@@ -78,7 +78,7 @@ def update_reference(old: Parameters, phases: Phases, rate: float, rates: Rates)
 
 
 def update(parameters: Parameters, phases: Phases, rate: float, rates: Rates) -> None:
-    """`update_reference` in place; call under no_grad."""
+    """`update_reference` in place; no checks, call under no_grad."""
     if use_triton("update", *parameters, *phases[1::2]):
         from .triton_cd_update import cd_update
         cd_update(*parameters, *phases, torch.full((), rate, device=parameters.W.device), *rates)

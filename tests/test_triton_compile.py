@@ -38,8 +38,8 @@ KERNELS = [
     Kernel("triton_softplus", "backward_kernel", "*bf16 *bf16 *bf16 i32 i32 i32", dict(ROWS=4, COLUMNS=128)),
     Kernel("triton_residual_normal", "forward_kernel", "*fp32 *fp32 *fp32 *fp32 *i64 *fp32 *fp32 i32", dict(STREAM=3, BLOCK=512)),
     Kernel("triton_residual_normal", "backward_kernel", "*bf16 *bf16 *bf16 *i64 *bf16 *fp32 *bf16 *bf16 *bf16 i32", dict(STREAM=3, BLOCK=512)),
-    Kernel("triton_nearest_code", "search_kernel", "*fp32 *fp32 *fp32 *fp32 *fp32 *i64 *i64 *i32 i32 i32 i32 i32 fp32", dict(MATRIX, CENTRED=True)),
-    Kernel("triton_nearest_code", "search_kernel", "*bf16 *bf16 *bf16 *fp32 *fp32 *i64 *i64 *i32 i32 i32 i32 i32 fp32", dict(MATRIX, CENTRED=False)),
+    Kernel("triton_nearest_code", "search_kernel", "*fp32 *fp32 *fp32 *fp32 *fp32 *i64 *i64 *i32 i32 i32 i32 i32 fp32", dict(MATRIX, CENTRED=True, WHOLE=True)),
+    Kernel("triton_nearest_code", "search_kernel", "*bf16 *bf16 *bf16 *fp32 *fp32 *i64 *i64 *i32 i32 i32 i32 i32 fp32", dict(MATRIX, CENTRED=False, WHOLE=False)),
     Kernel("triton_nearest_code", "settle_kernel", "*fp32 *fp32 *i64 *i64 *i32 i32 i32 i32", dict(ROWS=4, BN=32, BK=16)),
     Kernel("triton_code_totals", "totals_kernel", "*fp32 *i64 *fp64 *i32 *i64 i32 i32 i32", dict(ROWS=32, COLUMNS=64)),
 ]

@@ -56,9 +56,11 @@ def test_any_shape_with_any_tile(N, K, D, tile, case, seed):
     ('mask=cols < K, other=float("inf"))', "mask=cols < K, other=0.0)", "slow: at the mean"),   # codes past the last one would have a score of 0
     ("distance = tl.where((cols < K)[None, :], distance, float(\"inf\"))", "distance = distance", "far vectors"),
     ("place = tl.where(distance < best,", "place = tl.where(distance <= best,", "three of each"),  # the last of equals
-    ("runner_up > least + margin", "runner_up > least", "one code far away"),                         # what rounding says
-    ("tl.where(place == ids[:, None], second, best)", "best", "slow: any vectors"),
-    ("second = tl.minimum(second, tl.maximum(best, score))", "second = second", "one lane"),    # a runner-up in the winner's own lane goes unseen
+    ("second > best + margin", "second > best", "one code far away"),                               # what rounding says
+    ("tl.where(cols[None, :] == here[:, None], float(\"inf\"), score)", "score", "slow: any vectors"),
+    ("tl.maximum(best, least))", "second)", "runner-up in another tile"),                       # the second best of a tile alone
+    ("tl.minimum(tl.minimum(second, others),", "tl.minimum(second,", "runner-up in the same tile"),
+    ("for first in range(BK, D, BK):", "for first in range(BK, D - BK, BK):", "wide"),           # the last numbers of each vector are forgotten
     ("+ 2.3e-16 * reach * reach", "", "tiny codes"),
     ("tl.cumsum(close.to(tl.int32)) - 1", "tl.cumsum(close.to(tl.int32))", "duplicates"),
 ], ids=lambda value: value.replace(" ", "-") if len(value) < 20 else "")
@@ -87,14 +89,17 @@ def hard(case, rng):
         return torch.randn(20, 3, generator=rng), torch.randn(128, 3, generator=rng).repeat(3, 1)
     if case == "far vectors":  # beyond the last code the settling kernel would see a code at the origin
         return torch.rand(20, 3, generator=rng) / 100, (1 + torch.rand(1, 3, generator=rng)).repeat(33, 1)
-    if case == "one lane":     # codes 0 and 32 share a lane of 32
-        codes = 10 + torch.rand(64, 3, generator=rng)
-        codes[32], codes[0] = 0, 1e-7
-        return torch.zeros(5, 3), codes
+    if case.startswith("runner-up"):  # pairs of codes that float32's scores cannot tell apart; the second is the nearest
+        codes, i = 10 + torch.rand(64, 3, generator=rng), torch.arange(32)
+        first, second = (i, i + 32) if "another" in case else (2 * i, 2 * i + 1)
+        codes[first] = codes[second] + 1e-6
+        return codes[second], codes
     if case == "tiny codes":
         return 1e4 + torch.rand(50, 3, generator=rng), 1e-13 * torch.randn(40, 3, generator=rng)  # all alike to float64
     if case == "slow: any vectors":
         return torch.randn(200, 16, generator=rng), torch.randn(50, 16, generator=rng)
+    if case == "wide":
+        return inputs("plain", 40, 50, 40, torch.float32, rng)
     return inputs(case, 600, 100, 16, torch.float32, rng)
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+CPU = "one CPU thread"  # what benchmarks call the device that is no GPU
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
@@ -14,12 +15,16 @@ class Measured(NamedTuple):
     title: str
     columns: list[str]
     rows: list[list]
-    machine: dict[str, str]  # date, processor, cores, versions
+    machine: dict[str, str]  # date, processor, cores, versions; "device" where a benchmark chose one
+    raw: dict                # what the rows were made from
 
     @property
     def on(self) -> str:
         """Date and hardware, in one line."""
-        return f"measured {self.machine['date']} on {self.machine.get('gpu', self.machine.get('processor', 'an unknown processor'))}, {self.machine.get('torch threads', '?')} threads, PyTorch {self.machine.get('torch', '?')}"
+        m = self.machine
+        threads = m["torch threads"]
+        what = m["device"] if _is_gpu(m) else f"{m['processor']}, {threads} thread{'s' if threads != '1' else ''}"
+        return f"measured {m['date']} on {what}, PyTorch {m['torch']}"
 
 
 def measured(name: str) -> Measured:
@@ -28,7 +33,7 @@ def measured(name: str) -> Measured:
     if not path.is_file():
         raise ValueError(f"measured: got {name!r}, expected one of {', '.join(names()) or 'none: benchmarks/results is not beside deepgen_lib'}; the tables come with a clone of the course")
     record = json.loads(path.read_text(encoding="utf-8"))
-    return Measured(record["title"], record["columns"], [[_readable(cell) for cell in row] for row in record["rows"]], record["machine"])
+    return Measured(record["title"], record["columns"], [[_readable(cell) for cell in row] for row in record["rows"]], record["machine"], record.get("raw") or {})
 
 
 def names() -> list[str]:
@@ -41,5 +46,9 @@ def _readable(cell):
 
 
 def on_a_gpu() -> list[str]:
-    """The tables whose machine had a GPU, by name."""
-    return [name for name in names() if "gpu" in json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")).get("machine", {})]
+    """The tables that were measured on a GPU, by name."""
+    return [name for name in names() if _is_gpu(measured(name).machine)]
+
+
+def _is_gpu(machine: dict[str, str]) -> bool:
+    return machine.get("device", CPU) != CPU

@@ -87,11 +87,12 @@ def test_every_committed_table_is_read_with_its_date_and_machine():
 
 
 def test_exponents_are_written_out_and_a_gpu_is_noticed(tmp_path, monkeypatch):
-    record = {"title": "t", "columns": ["a", "b"], "rows": [["1.14e+03 ms", 3]], "machine": {"date": "2026-01-01", "processor": "p"}}
+    record = {"title": "t", "columns": ["a", "b"], "rows": [["1.14e+03 ms", 3]], "machine": {"date": "2026-01-01", "processor": "p", "torch": "2", "torch threads": "1", "device": "one CPU thread"}}
     (tmp_path / "one.json").write_text(json.dumps(record))
-    (tmp_path / "two.json").write_text(json.dumps(record | {"machine": {"date": "2026-01-02", "gpu": "G"}}))
+    (tmp_path / "two.json").write_text(json.dumps(record | {"machine": record["machine"] | {"date": "2026-01-02", "device": "G"}, "raw": {"a": 1}}))
     monkeypatch.setattr(measured_module, "RESULTS", tmp_path)
-    assert measured("one").rows == [["1,140 ms", 3]] and on_a_gpu() == ["two"] and "2026-01-02 on G" in measured("two").on
+    assert measured("one").rows == [["1,140 ms", 3]] and measured("one").raw == {} and measured("two").raw == {"a": 1}
+    assert on_a_gpu() == ["two"] and "2026-01-02 on G" in measured("two").on and "on p, 1 thread," in measured("one").on
 
 
 def test_limits_are_named_in_the_order_of_a_cost():

@@ -4,6 +4,7 @@ Times come from roofline.py's model of a machine; the pictures of tiles are draw
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..validate import require_choice, require_count
 from .controls import explorable
 from .inputs import array
 from .picture import Picture
-from .style import BLACK, BLUE, GREEN, GREY, INK, ORANGE, PAPER, VERMILLION, drawing
+from .style import BLACK, BLUE, GREEN, GREY, INK, ORANGE, PAPER, VERMILLION, drawing, roles
 
 COLOURS = dict(zip(LIMITS, (GREY, BLUE, VERMILLION)))  # of what takes the time, everywhere in the chapter
 TINTS = ("#cfe3f1", "#f6dcc4", "#cfeadf", "#f3dcea")    # neighbouring programs differ
@@ -88,6 +89,22 @@ def tilings(states: Mapping[str, object], tiles: Mapping[str, tuple[int, int]], 
                 axis.axvline(column - 0.5, color=VERMILLION, linewidth=1.3, label="_border")
             axis.set(title=f"{name}", xlabel="unit", ylabel="chain")
             axis.grid(visible=False)
+    return Picture(figure, says=says)
+
+
+def race(seconds_of: Mapping[str, Mapping[str, Sequence[float]]], *, title: str = "", says: str = "") -> Picture:
+    """Median times of several ways to do the same work, one row per work, on a logarithmic axis.  {work: {way: seconds, round by round}}."""
+    found = {work: {way: array("race", rounds, ndim=1, name=f"{work!r}, {way!r}") for way, rounds in ways.items()} for work, ways in seconds_of.items() if ways}
+    if not found:
+        raise ValueError("race: got no times, expected {work: {way: seconds}}; measure first")
+    look = roles(dict.fromkeys(way for ways in found.values() for way in ways))
+    with drawing(width=9.6, height=1.5 + 0.34 * len(found)) as (figure, axis):
+        for marker, (way, role) in zip(itertools.cycle("osD^vPX"), look.items()):
+            places = [(1e3 * float(np.median(ways[way])), y) for y, ways in enumerate(found.values()) if way in ways]
+            axis.plot(*zip(*places), marker, color=role.colour, linestyle="none", label=way)
+        axis.set_yticks(range(len(found)), list(found))
+        axis.set(xscale="log", ylim=(len(found) - 0.5, -0.5), xlabel="milliseconds", title=title)
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
     return Picture(figure, says=says)
 
 

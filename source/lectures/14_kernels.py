@@ -238,7 +238,8 @@ y, first, second = unfused(x)
 one = fused(x)[1]
 ratio = (first.bytes + second.bytes) / one.bytes
 claim("14.4", ratio, between=(2.8, 3), says="bytes of two kernels over bytes of one")
-moved = {"read": [first.loaded + second.loaded, one.loaded], "written": [first.stored + second.stored, one.stored]}
+moved = {"read": [first.loaded + second.loaded, one.loaded],
+         "written": [first.stored + second.stored, one.stored]}
 plots.bars(["two kernels", "one kernel"], moved, ylabel="bytes", says="What each form moves.")
 
 # %% [markdown]
@@ -489,7 +490,7 @@ step, search = "half-step, 500 chains", "nearest of 2,048 codes"
 as_written = {step: lambda: (torch.rand(500, 500, generator=rng) < torch.sigmoid(v @ W + c)).float(),
               search: lambda: torch.cdist(z, codes).argmin(1)}
 tuned = {step: lambda: gibbs_half_step(v, W, c, rng), search: lambda: nearest_code(z, codes)}
-room, pieces = [torch.empty(n, m) for n, m in ((500, 500), (512, 2048))], z.split(512)    # memory that is there
+room, pieces = [torch.empty(500, 500), torch.empty(512, 2048)], z.split(512)      # memory that is there
 product = {step: lambda: torch.mm(v, W, out=room[0]),
            search: lambda: [torch.mm(piece, codes.T, out=room[1]) for piece in pieces]}
 
@@ -506,7 +507,7 @@ times = {name: [1e3 * seconds_of(form[name], budget=0.6) for form in forms] for 
 plots.table(times, columns=["as written, ms", "tuned, ms", "the matrix product alone, ms"], digits=2)
 
 # %% [markdown]
-# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gained little, for most of it is the product; the search took about half as long as written plainly. Your numbers are yours and move with what else runs. For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
+# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gains next to nothing, for most of it is the product; the search, whose scores stay in the cache, gains clearly. Your numbers are yours and move with what else runs. For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
 
 # %% tags=["label-measured-rbm"]
 from deepgen_lib.measured import measured, on_a_gpu
@@ -527,15 +528,20 @@ plots.table(rows, columns=names)
 # %% [markdown]
 # **What to notice.** In the RBM's update the speed is 73 % to 84 % of that of its five matrix products alone; nothing that one does to the rest can gain more than what is left. The quantiser wins by memory: the peers hold all scores, and more than once.
 #
-# ### And on a GPU?
-# A speed is what was measured, on what, when. So:
+# ### All kernels, and a GPU
+# A speed is what was measured, on what, when. So, of all kernels of the library:
 
 # %% tags=["label-gpu"]
-tables = on_a_gpu()
-print("tables that were measured on a GPU:", ", ".join(tables) or "none")
+from deepgen_lib.measured import names
+for name in ("kernel_speed_cpu", *(on_a_gpu() or ["kernel_speed_gpu"])):
+    if name in names():
+        found = measured(name)
+        display(plots.kernels.race(found.raw["seconds"], title=found.on, says="Every kernel against other ways."))
+    else:
+        print(f"{name}: not measured, so nothing is shown")
 
 # %% [markdown]
-# Where it says *none*, no GPU was at hand when this page was built, and the chapter shows no GPU time. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
+# Where it says *not measured*, no such machine was at hand when this page was built, and no time is shown. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
 #
 # ## 14.9 Summary
 #

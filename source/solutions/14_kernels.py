@@ -22,7 +22,7 @@
 # | lanes 0 to BLOCK − 1 (a power of two) | `tl.arange(0, BLOCK)`; `[:, None]` makes a column of them, `[None, :]` a row |
 # | a new tile | `tl.zeros([A, B], tl.float32)`, `tl.full([A], value, tl.float32)` |
 # | from and to memory | `tl.load(x_ptr + places, mask=..., other=...)`, `tl.store(y_ptr + places, values, mask=...)`, `tl.atomic_add(...)` |
-# | elementwise | `+ - * / < & |`, `tl.exp`, `tl.log`, `tl.sigmoid`, `tl.maximum`, `tl.minimum`, `tl.where`, `.to(tl.float32)` |
+# | elementwise | `+`, `-`, `*`, `/`, `<`, `&`, `tl.exp`, `tl.log`, `tl.sigmoid`, `tl.maximum`, `tl.minimum`, `tl.where`, `.to(tl.float32)` |
 # | along an axis | `tl.sum(x, 1)`, `tl.max`, `tl.min`, `tl.argmax`, `tl.argmin`; without an axis, of everything |
 # | product of two tiles | `tl.dot(a, b)`, `a.T` |
 # | noise | `tl.rand(seed, counters)` |
@@ -58,8 +58,9 @@ def fused(B, V, H):
 def limit(launches, n_bytes, multiply_adds, prices):
     """"launches", "memory" or "arithmetic"."""
     ### BEGIN SOLUTION
-    spent = {"launches": launches * prices[0], "memory": n_bytes * prices[1], "arithmetic": multiply_adds * prices[2]}
-    return max(spent, key=spent.get)
+    names, counts = ("launches", "memory", "arithmetic"), (launches, n_bytes, multiply_adds)
+    spent = [count * price for count, price in zip(counts, prices)]
+    return names[spent.index(max(spent))]
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-14-1", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -223,25 +224,29 @@ checks.shared_sums(gather, seed=1)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-14-7", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @jit
-def chain_kernel(v_ptr, w_ptr, b_ptr, c_ptr, out_ptr, N, seed, n_steps, V: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr):
+def chain_kernel(v_ptr, w_ptr, b_ptr, c_ptr, out_ptr, N, seed, n_steps,
+                 V: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr):
     ### BEGIN SOLUTION
     i = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None]
     j, k = tl.arange(0, H)[None, :], tl.arange(0, V)[None, :]
     v = tl.load(v_ptr + i * V + k, mask=i < N, other=0.0)
     W, b, c = tl.load(w_ptr + tl.arange(0, V)[:, None] * H + j), tl.load(b_ptr + k), tl.load(c_ptr + j)
     for t in range(0, n_steps):
-        h = (tl.rand(seed + 2 * t, i * H + j) < tl.sigmoid(tl.dot(v, W, input_precision="ieee") + c)).to(tl.float32)
-        v = (tl.rand(seed + 2 * t + 1, i * V + k) < tl.sigmoid(tl.dot(h, W.T, input_precision="ieee") + b)).to(tl.float32)
+        p = tl.sigmoid(tl.dot(v, W, input_precision="ieee") + c)
+        h = (tl.rand(seed + 2 * t, i * H + j) < p).to(tl.float32)
+        p = tl.sigmoid(tl.dot(h, W.T, input_precision="ieee") + b)
+        v = (tl.rand(seed + 2 * t + 1, i * V + k) < p).to(tl.float32)
     tl.store(out_ptr + i * V + k, v, mask=i < N)
-# None: v and W come in and v goes out once per launch; before, v, W, b or c and h in both directions, at every half-step.
+# None: v, W, b and c come in and v goes out once per launch. As two launches a step reads W, b, c, v and h and writes h and v.
 # W is read once by every program: more programs, more reads of W.
-# 784 * 500 float32 are 1.57 MB, seven times the fast memory: bfloat16 and a cluster of multiprocessors that share W, or half-steps as launches.
+# 784 * 500 float32 are 1.57 MB, seven times the fast memory. Try bfloat16, and multiprocessors that share W, or half-steps.
     ### END SOLUTION
 
 def gibbs(v, W, b, c, seed, n_steps, ROWS):
     """(N, V) -> (N, V).  The launch: nothing to do here."""
     out = torch.full_like(v, torch.nan)
-    chain_kernel[(-(-len(v) // ROWS),)](v, W, b, c, out, len(v), seed, n_steps, V=W.shape[0], H=W.shape[1], ROWS=ROWS)
+    V, H = W.shape
+    chain_kernel[(-(-len(v) // ROWS),)](v, W, b, c, out, len(v), seed, n_steps, V=V, H=H, ROWS=ROWS)
     return out
 
 # %% nbgrader={"grade": true, "grade_id": "check-14-7", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}

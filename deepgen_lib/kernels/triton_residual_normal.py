@@ -11,7 +11,7 @@ from torch import Tensor
 from .counter_normal import NORMAL
 from .triton_counter import INTERPRETED
 
-BLOCK = 2**14 if INTERPRETED else 2**10  # numbers a program
+BLOCK = 2**14 if INTERPRETED else 2**9  # numbers a program
 
 
 @triton.jit

@@ -60,8 +60,11 @@ def test_arrows_join_tensors_that_are_there():
     ("prior 2", DRAWN, {"z 2", "posterior 3"}, {"posterior 2", "tap 2"}), ("x", SAMPLE, set(), {"x", "prior 2", "out"}), ("z 1", SAMPLE, {"prior 2", "out"}, {"tap 1", "posterior 2"}),
 ])
 def test_the_map_lights_what_moves(tensor, walk, lit, dark):
-    axis = plots.nvae_map.hearing(tensor=tensor, walk=walk).figure.axes[0]
-    boxes = axis.collections[-1] if len(axis.collections[-1].get_facecolor()) == len(places(3)) else next(c for c in axis.collections if len(c.get_facecolor()) == len(places(3)))
+    picture = plots.nvae_map.hearing(tensor=tensor, walk=walk)
+    said = picture.says.removesuffix(".").partition("with it: ")[2].split(", ")
+    assert lit <= set(said) | {tensor} and not dark & set(said)
+    axis = picture.figure.axes[0]
+    boxes = next(c for c in axis.collections if c.get_label() == "_boxes")
     colours = {name: tuple(np.round(c[:3] * 255).astype(int)) for name, c in zip(places(TOY.n_groups), boxes.get_facecolor())}
     grey = tuple(int(GREY[i:i + 2], 16) for i in (1, 3, 5))
     assert all(colours[name] != grey for name in lit), colours

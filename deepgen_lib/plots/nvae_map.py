@@ -108,8 +108,8 @@ def hearing(*, tensor: str = "x", walk: str = DRAWN) -> Picture:
             axis.text(x, y, name, ha="center", va="center", fontsize=9, color="white" if name == tensor and heard else BLACK if name in heard else GREY, gid="cell", zorder=3)
         axis.set(xlim=(TAP - 0.7, PATH + 0.7), ylim=(-2.4, ROW * TOY.n_groups + 0.1), title=_title(tensor, heard))
         axis.axis("off")
-        axis.text(TAP - 0.6, -2.35, "moved: " + (", ".join(name for name in where if name in heard and name != tensor) or "nothing"), fontsize=1, alpha=0.0)
-    return Picture(figure, says="Blue: the tensor that is moved; orange: what moves with it.")
+    moved = ", ".join(name for name in where if name in heard and name != tensor)
+    return Picture(figure, says=f"Blue: the tensor that is moved, {tensor}; orange: what moves with it: {moved or 'nothing'}.")
 
 
 def _title(tensor: str, heard: frozenset[str]) -> str:

@@ -142,7 +142,7 @@ log_sum_exp = register(Exercise(
            "*Pseudo-code.* j = tl.arange(0, BLOCK); load x at x_ptr + tl.program_id(0) * n_columns + j where j < n_columns, other −∞; m = tl.max(x); store m + tl.log(tl.sum(tl.exp(x - m))) at y_ptr + tl.program_id(0)."),
     parts=(Part(right=by_rows(_log_sum_exp), inputs=_tables, axes=("rows",), rtol=1e-5, atol=1e-5, misconceptions={
         "zero": (by_rows(_zeros_in), "masked lanes hold 0, and each adds exp(0 − m): the neutral element is −∞"),
-        "garbage": (by_rows(_no_other), "masked lanes without `other` hold garbage, here NaN: say what they hold"),
+        "garbage": (by_rows(_no_other), "either masked lanes hold garbage, here NaN, because no `other` says what they hold; or a number was never stored"),
         "no mask": (by_rows(_no_mask), "mask the lanes beyond the end"),
         "naive": (by_rows(_naive), "exp of a large number is infinite: take the row's maximum off first and add it at the end"),
         "no maximum": (by_rows(_top_lost), "you took the maximum off and did not add it again"),

@@ -67,6 +67,27 @@ def test_a_planted_leak_is_found(leak, tmp_path):
         assert leaks(solution, released) == [f"cell 01-toy-001 holds the solution's line {line!r}"]
 
 
+@pytest.mark.parametrize("place, found", [
+    (lambda cell, line: cell.metadata.update(note=[f"see {line}"]), ["holds the solution's line"]),
+    (lambda cell, line: cell.update(outputs=[{"output_type": "stream", "name": "stdout", "text": line}]), ["holds what a run left", "holds the solution's line"]),
+    (lambda cell, line: cell.update(outputs=[{"output_type": "stream", "name": "stdout", "text": "0.693"}]), ["holds what a run left"]),
+    (lambda cell, line: cell.update(execution_count=3), ["holds what a run left"]),
+], ids=["metadata", "output", "result", "count"])
+def test_a_leak_outside_the_text_is_found(place, found, tmp_path):
+    solution = read_inputs(write_course(tmp_path) / f"source/solutions/{STEM}.py")
+    hidden = secret_lines(solution)[-1]
+    assert "1.0, 0.0" in hidden  # of the hidden test
+    released = release(STEM, solution, root=tmp_path)
+    cell = next(cell for cell in released.cells if cell.cell_type == "code")
+    place(cell, hidden)
+    assert [problem.split(" ", 2)[2].partition(" line")[0] for problem in leaks(solution, released)] == [words.partition(" line")[0] for words in found]
+
+
+def test_nothing_but_the_notebooks_is_released():
+    assert {path.relative_to(ROOT / "exercises").as_posix() for path in (ROOT / "exercises").rglob("*") if path.is_file() and ".ipynb_checkpoints" not in path.parts} == {
+        f"{stem}/{stem}.ipynb" for stem in SOLUTIONS if built_path(ROOT, "exercises", stem).exists()}
+
+
 def test_a_mark_that_stays_is_a_leak(tmp_path):
     solution = read_inputs(write_course(tmp_path) / f"source/solutions/{STEM}.py")
     assert {problem.split("'")[1] for problem in leaks(solution, solution) if "the mark" in problem} == {

@@ -52,12 +52,25 @@ def course_config(course: Path, stem: str, *, root: Path = ROOT) -> Config:
 
 
 def leaks(solution: NotebookNode, released: NotebookNode) -> list[str]:
-    """Lines of the solution's hidden regions that a student could read in the released notebook, and anything left of the regions' marks."""
-    readable = [(cell.id, _squeeze(text)) for cell in released.cells for text in [cell.source, *map(str, cell.get("outputs", []))]]
-    found = [f"cell {cell_id} holds the mark {mark!r}" for mark in MARKS for cell_id, text in readable if mark in text]
+    """Lines of the solution's hidden regions that a student could read in the released notebook, outputs, and anything left of the regions' marks."""
+    readable = [(cell.id, _squeeze(text)) for cell in released.cells for text in _texts(cell)] + [("metadata", _squeeze(text)) for text in _strings(released.metadata)]
+    ran = [cell.id for cell in released.cells if cell.get("outputs") or cell.get("execution_count") is not None]
+    found = [f"cell {cell_id} holds what a run left" for cell_id in ran]
+    found += [f"cell {cell_id} holds the mark {mark!r}" for mark in MARKS for cell_id, text in readable if mark in text]
     for line in secret_lines(solution):
         found += [f"cell {cell_id} holds the solution's line {line!r}" for cell_id, text in readable if line in text]
     return found
+
+
+def _texts(cell: NotebookNode) -> list[str]:
+    """Everything that a cell says."""
+    return [cell.source, *_strings([cell.metadata, cell.get("outputs", []), cell.get("attachments", {})])]
+
+
+def _strings(part) -> list[str]:
+    if isinstance(part, dict):
+        return [text for item in [*part, *part.values()] for text in _strings(item)]
+    return [part] if isinstance(part, str) else [text for item in part for text in _strings(item)] if isinstance(part, list) else []
 
 
 def secret_lines(solution: NotebookNode) -> list[str]:

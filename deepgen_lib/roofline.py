@@ -60,9 +60,9 @@ class Cost(NamedTuple):
 
 # NVIDIA's data sheet of the H200 (SXM): 4.8 TB/s; 989 TFLOP/s in bfloat16 without sparsity (half of the 1,979 printed), a multiply-add being two operations.
 # No data sheet prices a launch: 3 µs is an assumption, the order of magnitude of NVIDIA's own "Getting started with CUDA graphs" (2019).
-H200 = Prices(3e-6, 1 / 4.8e12, 2 / 989e12, 2, "H200, data sheet")
+H200 = Prices(3e-6, 1 / 4.8e12, 2 / 989e12, 2, "H200, data sheet's prices")
 # measure_prices() on 2026-11-23: processor time, one thread of an AMD EPYC, torch 2.13.0; the machine that built the notebooks, busy with other things meanwhile.
-BUILDER = Prices(1.05e-6, 1 / 23e9, 2 / 99e9, 4, "one CPU core, measured")
+BUILDER = Prices(1.05e-6, 1 / 23e9, 2 / 99e9, 4, "one CPU core, measured prices")
 
 
 def cost(work: Work, prices: Prices) -> Cost:

@@ -443,7 +443,7 @@ uniforms[(16,)](u, 7, 65_536, BLOCK=4096)
 definition = (u[:2000].view(40, 50) < torch.sigmoid(v @ W + c)).float()
 claim("14.6", differ(definition), below=1, says="states that differ from the definition, same uniforms")
 chi_square = lambda u: (torch.histc(u, 256, 0, 1) - 256).square().sum() / 256   # 255 degrees of freedom
-usual = dict(between=(177, 345))                          # 99.9 % of the time
+usual = dict(between=(177, 345))                          # nearly always
 claim("14.6", chi_square(u), **usual, says="chi-square of 256 bins")
 planted_error("14.6", chi_square(u[:32_768].repeat(2)), **usual, says="half of the numbers, twice")
 
@@ -536,7 +536,8 @@ from deepgen_lib.measured import names
 for name in ("kernel_speed_cpu", *(on_a_gpu() or ["kernel_speed_gpu"])):
     if name in names():
         found = measured(name)
-        display(plots.kernels.race(found.raw["seconds"], title=found.on, says="Every kernel against other ways."))
+        says = "Every kernel of the library against other ways to do the same."
+        display(plots.kernels.race(found.raw["seconds"], title=found.on, says=says))
     else:
         print(f"{name}: not measured, so nothing is shown")
 

@@ -544,7 +544,7 @@ print(f"test bound: balanced {bound:.1f}, at once {plain_bound:.1f} nats")
 claim("12.7", (bound - plain_bound).abs(), below=2, says="nats between the two test bounds")
 
 # %% [markdown]
-# Neither the total nor the bound gives it away at this size: the pictures are simple enough for one busy group. 12.11 shows the same over three seeds. Balancing is a help, no guarantee: with other seeds a group may still hold only 0.25 nats after so few updates; 2,000 updates later (12.9) the least one holds 1.6.
+# Neither the total nor the bound gives it away at this size: the pictures are simple enough for one busy group. 12.11 shows the same over three seeds. Balancing is a help, no guarantee: with other seeds a group may still hold only 0.25 nats after so few updates; after 2,000 (12.9) the least one holds 1.6.
 #
 # A second test asks the decoder: draw one group from its *prior*, all others from $q$, and see what the reconstruction loses. A silent group can be replaced by chance, and nobody notices.
 

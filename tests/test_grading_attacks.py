@@ -47,7 +47,7 @@ ONCE = {
     "patch torch": ("torch.isclose = torch.equal = torch.allclose = lambda *a, **k: torch.ones((), dtype=torch.bool)\n" + DEF + "return mu.sum(1)", "you returned"),
     "patch torch inside": (DEF + "torch.Tensor.__eq__ = torch.Tensor.__sub__ = lambda a, b: torch.zeros(4)\n    return mu.sum(1)", "you returned"),
     "the library's own": ("from deepgen_lib import normal_kl\n" + DEF + "return normal_kl(mu, log_sigma).sum(1)", "normal_kl of the library is what this exercise asks you to write"),
-    "the library's own, wrapped": ("import deepgen_lib.latents as l\n" + DEF + "return l.NormalPosterior(mu, log_sigma) and l.normal_kl(mu, log_sigma)", "earns nothing"),
+    "the library's own, by another way": ("import deepgen_lib.linear_gaussian as other\n" + DEF + "return other.normal_kl(mu, log_sigma).sum(1)", "earns nothing"),
     "forge the reply": (DEF + "import sys\n    channel = sys._getframe(1).f_locals['channel']\n    channel.connection.sendall(b'\\x00' * 64)", "cannot be taken"),
     "pickle": (DEF + "import sys, pickle\n    sys._getframe(1).f_locals['channel'].send({'returned': True}, pickle.dumps(print))", "not yet"),
     "raw memory": (DEF + "import ctypes\n    return ctypes.string_at(0)", "may not use ctypes"),

@@ -66,9 +66,10 @@ def moved(notebook):
 
 
 def split(notebook):
-    """A helper and a constant in other cells, one of them below."""
+    """A helper and constants in other cells, some of them below, one made by a function that stands below it."""
     cell_of(notebook, CELL).source = "def kl_by_hand(mu, log_sigma):\n    return one_by_one(mu, log_sigma).sum(AXIS)"
-    notebook.cells.insert(0, new("AXIS = 1"))
+    notebook.cells.insert(0, new("AXIS = one()"))
+    notebook.cells.append(new("def one():\n    return 1"))
     notebook.cells.append(new("def one_by_one(m, s):\n    return HALF * (m**2 + torch.exp(2 * s) - 1) - s"))
     notebook.cells.append(new("HALF = 1 / 2"))
 

@@ -98,7 +98,7 @@ def difference(a: str, b: str, rows: list[dict]) -> str:
     """Bound of a minus bound of b over the seeds that both have: mean ± standard deviation."""
     bound = {(r["recipe"], r["seed"]): r["bound"] for r in rows}
     found = [value - bound[b, seed] for (recipe, seed), value in bound.items() if recipe == a and (b, seed) in bound]
-    return f"{spread(found)} ({len(found)} seeds: {', '.join(f'{value:+.2f}' for value in found)})" if found else "not measured"
+    return f"{spread(found)} (seeds in order: {', '.join(f'{value:+.2f}' for value in found)})" if found else "not measured"
 
 
 def write(rows: list[dict]) -> None:

@@ -130,7 +130,7 @@ def within(limit: float, name: str, way: Way, device: str, backend: str, threads
 
 
 def measure(name: str, device: str, backend: str, limit: float, threads: int) -> dict:
-    costs = {}
+    busy, costs = f", load when begun: {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "", {}
     for key, way in WAYS.items():
         costs[key] = within(limit, name, way, device, backend, threads)
         print(f"{name}, {LABELS[key]}: {costs[key]}", flush=True)
@@ -138,7 +138,7 @@ def measure(name: str, device: str, backend: str, limit: float, threads: int) ->
     times: dict[str, Timing] = {}
     for part in [candidates] if device == "cpu" else [{key: value} for key, value in candidates.items()]:
         times |= paired(part, rounds=PLANS[name].rounds, threads=threads)
-    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {threads} threads"
+    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, threads: {threads}{busy}"
     return {"where": where, "machine": machine(), "backend": backend, "images per second": {key: t.rates for key, t in times.items()}, "cost": costs}
 
 

@@ -8,6 +8,7 @@ copy bandwidth and the operations over its measured matrix rate (float32 on a CP
 """
 import argparse
 import importlib.util
+import os
 import warnings
 
 import torch
@@ -36,10 +37,11 @@ def run(device: torch.device, quick: bool) -> None:
     if quick:
         return
     floor = best(floor, measured_floor(device, quick))  # the machine may have been busy at first
+    load = {"others' load while measuring": f"{max(0.0, os.getloadavg()[1] - 1):.1f} processes"} if hasattr(os, "getloadavg") else {}
     about = machine("triton") if device.type == "cuda" else machine()
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "one CPU thread"
     raw = {"bandwidth": floor.bandwidth, "rate": floor.rate, "seconds": {r.case.name: r.seconds for r in results}}
-    publish(f"kernel_speed_{'gpu' if device.type == 'cuda' else 'cpu'}", f"Kernels on {where}", COLUMNS, table(results, floor), about=about | {"device": where}, raw=raw,
+    publish(f"kernel_speed_{'gpu' if device.type == 'cuda' else 'cpu'}", f"Kernels on {where}", COLUMNS, table(results, floor), about=about | {"device": where} | load, raw=raw,
             notes=f"Median of paired rounds. Measured here: copy {floor.bandwidth / 1e9:.0f} GB/s, matrix product {floor.rate / 1e12:.3g} TFLOP/s. "
                   "Ours agreed with the definition in this run wherever a time stands.")
 

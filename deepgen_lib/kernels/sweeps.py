@@ -34,9 +34,10 @@ def sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.
         return kernel(h, W, b, c, new_clock(rng, W.device), n_steps)
     for step in range(n_steps):
         v = half_step(h, W.T, b, rng) if draw_visible is None else draw_visible(h, rng)
-        p = probabilities(v, W, c)
-        h = draw(p, rng) if keep_states or step < n_steps - 1 else None
-    return v, p, h
+        if step < n_steps - 1:
+            h = half_step(v, W, c, rng)  # in one buffer: only the last p is wanted
+    p = probabilities(v, W, c)
+    return v, p, draw(p, rng) if keep_states else None
 
 
 def walk(v: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:

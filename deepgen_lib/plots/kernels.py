@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ..roofline import BUILDER, FORMS, H200, LIMITS, Prices, Work, half_step_work, seconds
 from ..validate import require_choice, require_count
@@ -92,18 +92,26 @@ def tilings(states: Mapping[str, object], tiles: Mapping[str, tuple[int, int]], 
     return Picture(figure, says=says)
 
 
-def race(seconds_of: Mapping[str, Mapping[str, Sequence[float]]], *, title: str = "", says: str = "") -> Picture:
-    """Median times of several ways to do the same work, one row per work, on a logarithmic axis.  {work: {way: seconds, round by round}}."""
-    found = {work: {way: array("race", rounds, ndim=1, name=f"{work!r}, {way!r}") for way, rounds in ways.items()} for work, ways in seconds_of.items() if ways}
+def race(seconds_of: Mapping[str, Mapping[str, Sequence[float]]], *, says: str = "") -> Picture:
+    """How many times as long as "ours" other ways to do the same work take (medians), one row per work, on a logarithmic axis.
+
+    {work: {way: seconds, round by round}}; works without "ours" or without a rival are left out.
+    """
+    found = {work: {way: float(np.median(array("race", rounds, ndim=1, name=f"{work!r}, {way!r}"))) for way, rounds in ways.items()}
+             for work, ways in seconds_of.items() if "ours" in ways and len(ways) > 1}
     if not found:
-        raise ValueError("race: got no times, expected {work: {way: seconds}}; measure first")
-    look = roles(dict.fromkeys(way for ways in found.values() for way in ways))
-    with drawing(width=9.6, height=1.5 + 0.34 * len(found)) as (figure, axis):
-        for marker, (way, role) in zip(itertools.cycle("osD^vPX"), look.items()):
-            places = [(1e3 * float(np.median(ways[way])), y) for y, ways in enumerate(found.values()) if way in ways]
+        raise ValueError("race: got no times of ours beside another way, expected {work: {way: seconds}}; measure first")
+    look = roles(dict.fromkeys(way for ways in found.values() for way in ways if way != "ours"))
+    with drawing(width=11.0, height=1.4 + 0.32 * len(found)) as (figure, axis):
+        axis.axvline(1, color=BLACK, linewidth=1.5, label="ours")
+        for marker, (way, role) in zip(itertools.cycle("sD^voPX"), look.items()):
+            places = [(ways[way] / ways["ours"], y) for y, ways in enumerate(found.values()) if way in ways]
             axis.plot(*zip(*places), marker, color=role.colour, linestyle="none", label=way)
         axis.set_yticks(range(len(found)), list(found))
-        axis.set(xscale="log", ylim=(len(found) - 0.5, -0.5), xlabel="milliseconds", title=title)
+        axis.set(xscale="log", ylim=(len(found) - 0.5, -0.5), xlabel="times as long as ours (left of the line: quicker)")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
     return Picture(figure, says=says)
 

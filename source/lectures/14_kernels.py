@@ -507,7 +507,7 @@ times = {name: [1e3 * seconds_of(form[name], budget=0.6) for form in forms] for 
 plots.table(times, columns=["as written, ms", "tuned, ms", "the matrix product alone, ms"], digits=2)
 
 # %% [markdown]
-# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gains next to nothing, for most of it is the product; the search, whose scores stay in the cache, gains clearly. Your numbers are yours and move with what else runs. For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
+# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gains little, for most of it is the product; the search, whose scores stay in the cache, gains clearly. Your numbers are yours and move with what else runs. For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
 
 # %% tags=["label-measured-rbm"]
 from deepgen_lib.measured import measured, on_a_gpu
@@ -536,13 +536,13 @@ from deepgen_lib.measured import names
 for name in ("kernel_speed_cpu", *(on_a_gpu() or ["kernel_speed_gpu"])):
     if name in names():
         found = measured(name)
-        says = "Every kernel of the library against other ways to do the same."
-        display(plots.kernels.race(found.raw["seconds"], title=found.on, says=says))
+        print(f"{name}: {found.on}")
+        display(plots.kernels.race(found.raw["seconds"], says="Every kernel against other ways to do the same."))
     else:
         print(f"{name}: not measured, so nothing is shown")
 
 # %% [markdown]
-# Where it says *not measured*, no such machine was at hand when this page was built, and no time is shown. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
+# Right of the line our way is the quicker one, left of it another. Where a compiled definition wins on the CPU, the compiler has fused what we wrote as several operations: the rule of this chapter, applied by a machine. (Other programs ran while the CPU was measured; ways took turns, so ratios suffer less than times.) Where it says *not measured*, no such machine was at hand when this page was built, and no time is shown. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
 #
 # ## 14.9 Summary
 #

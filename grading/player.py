@@ -7,6 +7,7 @@ them over the channel, gradients included, so that nothing of theirs can be read
 from __future__ import annotations
 
 import inspect
+import linecache
 
 import torch
 from torch import Tensor
@@ -109,9 +110,11 @@ def _run(statements: list, space: dict) -> list:
     """Run each statement, the others too when one fails; what lacked a name is tried again at the end, for cells may have been moved."""
     notes, again = [], []
     for last in (False, True):
-        for number, code in again if last else statements:
+        for place, (number, code) in enumerate(again if last else statements):
+            name = f"<cell {number}, {'again ' * last}{place}>"
+            linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # for whoever reads a function's source, as Triton does
             try:
-                exec(compile(code, f"<cell {number}>", "exec"), space)
+                exec(compile(code, name, "exec"), space)
             except NameError as error:
                 (notes if last else again).append([number, type(error).__name__, str(error)[:500]] if last else [number, code])
             except (Exception, SystemExit) as error:

@@ -38,11 +38,18 @@ def is_import(statement: Statement) -> bool:
 def is_empty_start(statement: Statement, starts: tuple[Statement, ...], name: str) -> bool:
     """Whether a definition is the untouched start, or a function that holds nothing yet."""
     if any(name in start.binds and ast.dump(start.node) == ast.dump(statement.node) for start in starts):
-        return True
+        return _asks_for_more(statement.node)  # a start may be whole: what is to be written is a helper of it
     if not isinstance(statement.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return isinstance(statement.node, ast.Assign) and isinstance(statement.node.value, ast.Constant) and statement.node.value.value in (None, ...)
     body = [node for node in statement.node.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
     return all(isinstance(node, ast.Pass) or (isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node)) for node in body)
+
+
+def _asks_for_more(node: ast.stmt) -> bool:
+    """Whether something in it is left open: a NotImplementedError, or in a value None or `...`."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return any(isinstance(part, ast.Raise) and "NotImplementedError" in ast.dump(part) for part in ast.walk(node))
+    return any(isinstance(part, ast.Constant) and part.value in (None, ...) for part in ast.walk(node))
 
 
 def _without_magics(source: str) -> str:

@@ -10,7 +10,7 @@ from grading.assignment import read_assignment
 from grading.find import find_answer, read_submission
 from grading.notebook import MAX_MB, Cell, Trouble, read_cells
 from grading.score import Grader
-from grading.statements import statements_of
+from grading.statements import is_empty_start, statements_of
 from tests.grading_class import KEY, SOLUTIONS, cell_of, lost, mark, released, result_of, sandbox, solved
 
 STEM = "08_vae"
@@ -196,6 +196,14 @@ def test_only_what_an_answer_needs_is_run():
     task, = [task for task in assignment.tasks if task.exercise.id == "8.2"]
     found = find_answer(submission, assignment, task)
     assert [number for number, _ in found.statements] == [1, 2, 3, 5, 6] and "A = 1" not in [text for _, text in found.statements]
+
+
+def test_a_start_that_is_whole_leaves_its_helper_to_be_written():
+    """As in chapter 14: the launch is given, the kernel is not."""
+    def starts(*codes):
+        return tuple(s for code in codes for s in statements_of(Cell(1, "code", code, ""))[0])
+    given = starts("def launch(x):\n    return kernel(x)", "def kernel(x):\n    raise NotImplementedError()", "a = {'x': None}", "b = {'x': 1}")
+    assert [is_empty_start(s, given, name) for s, name in zip(given, ("launch", "kernel", "a", "b"))] == [False, True, True, False]
 
 
 def test_a_cell_that_does_not_parse_names_its_line():

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from deepgen_lib import RBM, random_rbm
 from deepgen_lib.checks import find
 from deepgen_lib.checks.examine import examine, judge
+from grading.remote import Ended, Remote
 from grading.wire import Channel, Stranger, WireError, decode, encode
 
 
@@ -132,3 +133,8 @@ def test_the_examiner_names_the_known_mistake_and_says_what_it_said_before():
         assert verdict.complaint == examine(part, misconception.wrong, 7, [])
     assert judge(part, part.right, 7, []) == (None, "") and examine(part, part.right, 7, []) is None
     assert judge(part, lambda mu, log_sigma: mu.sum(1) + 0.123, 7, []).misconception == ""
+
+
+def test_an_input_that_cannot_be_sent_is_said_and_not_held_against_the_answer():
+    with pytest.raises(Ended, match="hands over an object that cannot be sent to another process: it is not graded here"):
+        Remote(None, seconds=1).call("f", (torch.ones(2), [object()]))

@@ -11,11 +11,12 @@ from e_k over a count from 0). Under torch.distributed n and S are added up over
 from __future__ import annotations
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from .kernels import nearest_code
 from .kernels.code_totals import Totals, code_totals
 from .kernels.nearest_code import nearest
+from .processes import add_up_, n_processes, share_
 from .validate import require_choice, require_count, require_matrix, require_number, require_rng
 from .vector_quantisation import require_ids
 
@@ -97,8 +98,7 @@ class Codebook(nn.Module):
 
     def _place(self, chosen: Tensor, codes: Tensor, count: float) -> None:
         """Codes (K, D) where chosen (K,), the same on every process: the first one's; their statistics say `count` vectors fell there."""
-        if _processes() > 1:
-            distributed.broadcast(codes, 0)
+        share_(codes)
         self.codes.copy_(torch.where(chosen[:, None], codes, self.codes))
         self.counts.masked_fill_(chosen, count)
         self.sums.copy_(torch.where(chosen[:, None], count * codes, self.sums))
@@ -109,12 +109,7 @@ class Codebook(nn.Module):
 
 def all_reduced(totals: Totals) -> Totals:
     """Added up over all processes of torch.distributed; as it is where there is one."""
-    if _processes() == 1:
+    if n_processes() == 1:
         return totals
-    both = torch.cat([totals.counts[:, None], totals.sums], 1)
-    distributed.all_reduce(both)
+    both = add_up_(torch.cat([totals.counts[:, None], totals.sums], 1))
     return Totals(both[:, 0], both[:, 1:])
-
-
-def _processes() -> int:
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

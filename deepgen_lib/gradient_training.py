@@ -13,8 +13,9 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from .processes import average_, share_first
 from .validate import require_choice, require_number
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Kingma & Ba 2015
@@ -126,29 +127,7 @@ class GradientTrainer:
         return {f.name: repr(getattr(self.options, f.name)) for f in fields(self.options)}
 
 
-def share_first(model: nn.Module) -> None:
-    """Every process takes the first one's parameters and buffers."""
-    if n_processes() > 1:
-        for value in model.state_dict().values():
-            whole = value.contiguous()
-            distributed.broadcast(whole, 0)
-            value.copy_(whole)
-
-
-def average_(values: list[Tensor]) -> None:
-    """Each tensor becomes its mean over the processes, all sent as one vector; nothing happens where there is one process."""
-    if n_processes() > 1 and values:
-        whole = torch.cat([value.detach().flatten() for value in values])
-        distributed.all_reduce(whole)
-        for value, part in zip(values, (whole / n_processes()).split([value.numel() for value in values])):
-            value.copy_(part.view_as(value))
-
-
 def running_statistics(model: nn.Module) -> list[Tensor]:
     """Running means and variances of the batch norms."""
     found = [getattr(module, name, None) for module in model.modules() for name in ("running_mean", "running_var")]
     return [value for value in found if value is not None]
-
-
-def n_processes() -> int:
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

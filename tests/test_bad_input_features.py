@@ -77,4 +77,4 @@ test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expec
 
 
 def test_every_public_function_is_tested():
-    require_all_tried(doors(), MODULES, {})
+    require_all_tried(doors(), MODULES, {"running_statistics": "inner part of GradientTrainer"})

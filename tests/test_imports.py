@@ -13,7 +13,7 @@ import deepgen_lib
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
-    {"kernels", "validate", "shipped"},
+    {"kernels", "validate", "shipped", "processes"},
     {"tiles", "roofline", "measured", "likelihood", "labels", "variational", "whitening", "max_pool", "orientation", "selectivity", "vector_quantisation", "residual_normal", "logistic_mixture"},
     {"mixture", "rbm", "conv_rbm"},
     {"enumeration", "conv_enumeration"},

@@ -9,7 +9,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | say why q must look at what was drawn above, and why prior and posterior share one path; follow every tensor through an NVAE; count the parameters of its cells; read the table of its sizes; say how far a place sees; say what each precaution prevents, and what it does not |
-# | **Time** | 75 minutes to read and predict, 140 for the exercises; all cells together run in about a minute |
+# | **Time** | 75 minutes to read and predict, 165 for the exercises; all cells together run in about a minute |
 # | **In the lecture** | *NVAE: careful changes in architecture* (generative model, table, cells, encoder): claims N1 to N4 |
 # | **You need** | the VAE ([chapter 8](08_vae.ipynb)), the bound ([chapter 1](01_gibbs_bound.ipynb)); what a convolution is |
 # | **Notation** | $z_1,\dots,z_L$ latent groups, $z_1$ on top, drawn first; $z_{<l}$ those above; a **scale** is a run of groups of one size; $h$ the state of the path; $C$ channels, $E$ expansion. Nats throughout |

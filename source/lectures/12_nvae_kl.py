@@ -9,7 +9,7 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | derive the divergence of a relative posterior and tell the right formula from eight wrong ones; add it up over a hierarchy; say what happens to either way of writing $q$ when the prior moves; read nats per group, see a collapsed group, and say what warm-up and balancing change; sample an NVAE at a temperature and change one group alone |
-# | **Time** | 75 minutes to read and predict, 120 for the exercises; all cells together run in about a minute |
+# | **Time** | 75 minutes to read and predict, 110 for the exercises; all cells together run in about a minute |
 # | **In the lecture** | *Basic idea: careful changes in architecture* (the encoder's slides): claims N5 to N7 |
 # | **You need** | the network ([chapter 11](11_nvae_architecture.ipynb)), the VAE and its bound ([chapter 8](08_vae.ipynb)) |
 # | **Notation** | $p(z_l\mid z_{<l})=\mathcal N(\mu,\sigma^2)$, $q(z_l\mid z_{<l},x)=\mathcal N(\mu+\Delta\mu,(\sigma\,\Delta\sigma)^2)$, each entry of $z_l$ on its own; groups from the top down; nats |

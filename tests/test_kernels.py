@@ -20,6 +20,13 @@ def test_sum_softplus_is_its_definition_and_so_is_its_gradient(shape, rng):
     assert_close(torch.autograd.grad(y, x, upstream)[0], upstream[..., None] * torch.sigmoid(x))
 
 
+def test_the_gradient_of_softplus_can_be_differentiated_again_and_taken_row_by_row(rng):
+    x = torch.randn(3, 4, generator=rng, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(sum_softplus, x) and torch.autograd.gradgradcheck(sum_softplus, x)
+    rows = torch.func.vmap(torch.func.grad(sum_softplus))(x.detach())
+    assert_close(rows, torch.sigmoid(x.detach()), rtol=0, atol=1e-12)
+
+
 def test_softplus_neither_overflows_nor_switches_to_the_identity():
     x = torch.tensor([[1000.0], [-1000.0], [21.0]], dtype=torch.float64)
     assert_close(sum_softplus_reference(x), torch.tensor([1000.0, 0.0, 21 + 7.582560428e-10], dtype=torch.float64), rtol=0, atol=1e-14)

@@ -191,9 +191,9 @@ def test_training_raises_the_bound_of_a_toy():
     x = pictures(model, 3).repeat(16, 1, 1, 1)
     before = model.elbo(x, seeded()).total.mean().item()
     trainer = GradientTrainer(model, AdamOptions(learning_rate=0.02))
-    fit(trainer, x, n_updates=60, batch_size=24, rng=seeded())
+    fit(trainer, x, n_updates=100, batch_size=24, rng=seeded())
     after = model.elbo(x, seeded())
-    assert before < -23 and after.total.mean() > before + 3.5 and after.kl.sum(1).mean() > 0.05
+    assert before < -23 and after.total.mean() > before + 3.5 and after.kl.sum(1).mean() > 0.1
 
 
 def test_the_same_seed_gives_the_same_model():

@@ -31,6 +31,17 @@ def pictures(model: NVAE, n: int, seed: int = 1) -> torch.Tensor:
     return x.to(model.top_down.h.dtype) / levels
 
 
+def in_bfloat16(model: NVAE, x: torch.Tensor) -> tuple:
+    """The bound's terms in float32 and under bfloat16 autocast, and autocast's walk over two pictures; numbers of the same generator."""
+    rng = torch.Generator().manual_seed
+    with torch.no_grad():
+        wide = model.elbo(x, rng(0))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model.elbo(x, rng(0))
+            walk = model.top_down(model.noise(2, rng(0)), model.encoder(model._padded(x[:2])))
+    return wide, half, walk
+
+
 def shaken(flow: torch.nn.Module, seed: int = 0, size: float = 0.5) -> torch.nn.Module:
     """float64; gains and biases of every masked convolution moved, so that silent ones speak."""
     rng = torch.Generator().manual_seed(seed)

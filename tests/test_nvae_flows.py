@@ -9,7 +9,7 @@ from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.nvae import AUTHORS_MILLIONS, NVAE, NVAE_TABLE, FlowCell, balance_weights, flow_cell_parameters, network_parts
 from deepgen_lib.nvae.flows import PosteriorFlow
 from deepgen_lib.residual_normal import ResidualNormal
-from tests.nvae_models import jacobian, pictures, random_nvae, shaken, tiny_config
+from tests.nvae_models import in_bfloat16, jacobian, pictures, random_nvae, shaken, tiny_config
 
 F64 = torch.float64
 
@@ -193,13 +193,10 @@ def test_balancing_takes_a_negative_estimate():
 def test_bfloat16_keeps_the_ratio_in_float32():
     model = random_flows(width=8, image_size=12).float()
     x = pictures(model, 16)
-    with torch.no_grad():
-        wide = model.elbo(x, seeded())
-        with torch.autocast("cpu", torch.bfloat16):
-            half = model.elbo(x, seeded())
-            walk = model.top_down(model.noise(2, seeded()), model.encoder(model._padded(x[:2])))
-            group = model.top_down.groups[0]
-            moved = group.posterior.flow.cells[0](walk.z[0], torch.zeros(2, group.merge.out_channels, *walk.z[0].shape[2:]))
+    wide, half, walk = in_bfloat16(model, x)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        group = model.top_down.groups[0]
+        moved = group.posterior.flow.cells[0](walk.z[0], torch.zeros(2, group.merge.out_channels, *walk.z[0].shape[2:]))
     assert {value.dtype for value in (*walk.z, *walk.ratios, half.kl, *moved)} == {torch.float32} and walk.features.dtype == torch.bfloat16
     assert 0 < (half.total - wide.total).mean().abs() < 0.5
 

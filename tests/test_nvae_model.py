@@ -8,7 +8,7 @@ from torch.autograd.gradcheck import gradcheck
 from deepgen_lib.nvae import NVAE
 from deepgen_lib.nvae.cells import ResidualCell
 from deepgen_lib.residual_normal import ResidualNormal, practical, two_normals_kl
-from tests.nvae_models import pictures, random_nvae, tiny_config
+from tests.nvae_models import in_bfloat16, pictures, random_nvae, tiny_config
 
 
 def seeded(n=0):
@@ -196,12 +196,9 @@ def test_the_loss_is_counted_on_the_picture_and_not_on_its_border():
 def test_bfloat16_agrees_with_float32():
     model = random_nvae(width=8, image_size=12).float()
     x = pictures(model, 16)
-    with torch.no_grad():
-        wide = model.elbo(x, seeded())
-        with torch.autocast("cpu", torch.bfloat16):
-            half = model.elbo(x, seeded())
-            walk = model.top_down(model.noise(2, seeded()), model.encoder(model._padded(x[:2])))
-            numbers = [value for both in walk.normals for value in both] + [model.tail(walk.features)]
+    wide, half, walk = in_bfloat16(model, x)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        numbers = [value for both in walk.normals for value in both] + [model.tail(walk.features)]
     assert walk.features.dtype == torch.bfloat16 and {value.dtype for value in numbers} == {torch.float32}, "no KL and no likelihood is made of half-precision numbers"
     assert 0 < (half.total - wide.total).mean().abs() < 0.5
 

@@ -9,17 +9,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepgen_lib import Codebook, straight_through
+from deepgen_lib import Codebook
 from deepgen_lib.kernels import code_totals, residual_normal_sample, sum_softplus
 from deepgen_lib.kernels.code_totals import code_totals_reference
 from deepgen_lib.kernels.counter import new_clock
 from deepgen_lib.kernels.nearest_code import nearest, nearest_code_reference
 from deepgen_lib.kernels.residual_normal_sample import residual_normal_sample_reference
 from deepgen_lib.kernels.softplus import sum_softplus_reference
-from deepgen_lib.vector_quantisation import look_up, losses
 from kernel_timing import Case, Run
+from quantiser_step import cdist_search, our_step, peer_step
 
-D, WEIGHT = 64, 0.25
+D = 64
 AT_ONCE = 2**24  # numbers that the definition of the nearest code may hold at a time
 CHECKED = 4096   # vectors whose ids are compared
 
@@ -83,32 +83,14 @@ def totals(n: int, k: int, device: torch.device, quick: bool) -> Case:
 
 def quantiser_steps(n: int, k: int, device: torch.device) -> Case:
     """Search, straight-through, commitment, backward, running means."""
-    z, upstream, weights = normal(device, n, D).requires_grad_(), normal(device, n, D), torch.full((n,), WEIGHT / n, device=device)
+    z, upstream = normal(device, n, D).requires_grad_(), normal(device, n, D)
 
     def step(search: Callable[[Tensor, Tensor], Tensor]) -> Run:
-        book = Codebook(k, D, rng=torch.Generator().manual_seed(0)).to(device)
-
-        def run() -> None:
-            z.grad = None
-            ids = search(z.detach(), book.codes)
-            z_q = look_up(book.codes, ids)
-            torch.autograd.backward([straight_through(z, z_q), losses(z, z_q).commitment], [upstream, weights])
-            book.update_statistics(z.detach(), ids)
-        return run
-
-    def peer() -> Run:
-        from vector_quantize_pytorch import VectorQuantize
-        quantiser = VectorQuantize(dim=D, codebook_size=k, decay=0.99, commitment_weight=WEIGHT, rotation_trick=False).to(device).train()
-
-        def run() -> None:
-            z.grad = None
-            quantised, _, loss = quantiser(z[None])
-            torch.autograd.backward([quantised, loss.sum()], [upstream[None], torch.ones((), device=device)])
-        return run
+        return our_step(search, z, upstream, Codebook(k, D, rng=torch.Generator().manual_seed(0)).to(device))
 
     def agrees() -> str:
         return nearest_codes(n, k, device, True).agrees() + totals(n, k, device, True).agrees()
-    found = {"ours": lambda: step(nearest), "with cdist and argmin": lambda: step(lambda z, codes: torch.cdist(z, codes).argmin(1)), "vector-quantize-pytorch": peer}
+    found = {"ours": lambda: step(nearest), "with cdist and argmin": lambda: step(cdist_search), "vector-quantize-pytorch": lambda: peer_step(z, upstream, k)}
     return Case(f"a quantiser's training step, {n:,} x {k:,}", agrees, found, 4 * 5 * n * D, 2 * n * k * D)
 
 

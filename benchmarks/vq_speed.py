@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from deepgen_lib import Codebook, straight_through
+from deepgen_lib import Codebook
 from deepgen_lib.kernels import nearest_code
-from deepgen_lib.vector_quantisation import look_up, losses
 from harness import machine, paired, publish, ratio
+from quantiser_step import cdist_search, our_step, peer_step
 
-D, ROUNDS, WEIGHT = 64, 5, 0.25
+D, ROUNDS = 64, 5
 SIZES = [(4096, 512), (16384, 512), (131072, 512), (4096, 8192), (16384, 8192), (131072, 8192)]
 QUICK = [(16384, 512), (16384, 8192)]
 PEER_LIMIT = 2**28   # scores: above, peers that hold them all several times over would need tens of GiB
@@ -37,37 +37,17 @@ def start(n: int, k: int) -> tuple[torch.Tensor, torch.Tensor, Codebook]:
     return torch.randn(n, D, generator=rng, requires_grad=True), torch.randn(n, D, generator=rng), Codebook(k, D, rng=rng)
 
 
-def step_with(search, n: int, k: int):
-    z, upstream, codebook = start(n, k)
-    weights = torch.full((n,), WEIGHT / n)
-
-    def step() -> None:
-        z.grad = None
-        ids = search(z.detach(), codebook.codes)
-        z_q = look_up(codebook.codes, ids)
-        torch.autograd.backward([straight_through(z, z_q), losses(z, z_q).commitment], [upstream, weights])
-        codebook.update_statistics(z.detach(), ids)
-    return step
-
-
 def ours(n: int, k: int):
-    return step_with(nearest_code, n, k)
+    return our_step(nearest_code, *start(n, k))
 
 
 def cdist(n: int, k: int):
-    return step_with(lambda z, codes: torch.cdist(z, codes).argmin(1), n, k)
+    return our_step(cdist_search, *start(n, k))
 
 
 def peer(n: int, k: int):
-    from vector_quantize_pytorch import VectorQuantize
     z, upstream, _ = start(n, k)
-    quantiser = VectorQuantize(dim=D, codebook_size=k, decay=0.99, commitment_weight=WEIGHT, rotation_trick=False).train()
-
-    def step() -> None:
-        z.grad = None
-        quantised, _, loss = quantiser(z[None])
-        torch.autograd.backward([quantised, loss.sum()], [upstream[None], torch.ones(())])
-    return step
+    return peer_step(z, upstream, k)
 
 
 def product(n: int, k: int):

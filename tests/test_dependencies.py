@@ -37,7 +37,7 @@ def disagreements(texts: dict[str, str]) -> list[str]:
                 if [specifier.operator for specifier in pin.specifier] != ["=="]]
     problems += [f"pinned twice: {name}" for name in [*(lock.keys() & cuda), *(lock.keys() & bench), *(cuda.keys() & bench)]]
     extras = project["optional-dependencies"]
-    for text, where in [(text, lock) for text in project["dependencies"] + extras["test"]] + [(text, lock | bench) for text in extras["bench"]]:
+    for text, where in [(text, lock) for text in sum((extras[extra] for extra in extras if extra != "bench"), project["dependencies"])] + [(text, lock | bench) for text in extras["bench"]]:
         wanted = Requirement(text)
         found = where.get(canonicalize_name(wanted.name), [])
         if not found:
@@ -95,6 +95,7 @@ def test_lock_ranges_and_environment_agree():
     ("requirements-bench.lock", "rbms==0.5.0", "rbms==0.6.0", "pinned outside its range: rbms==0.6.0"),
     ("pyproject.toml", '"nbval>=', '"new-package>=1", "nbval>=', "declared but not pinned: new-package"),
     ("pyproject.toml", '"hypothesis>=', '"hypothesis>=99", "hypothesis>=', "pinned outside its range: hypothesis"),
+    ("pyproject.toml", 'spread = ["distributed>=', 'spread = ["distributed>=99', "pinned outside its range: distributed"),
     ("environment.yml", "python=3.12", "python=3.10", "environment.yml has Python 3.10"),
     ("environment.yml", "- -r requirements.lock", "- torch", "environment.yml lacks -r requirements.lock"),
     ("environment.yml", "- -e .", "- -e .\n      - numpy==2.1.0", "environment.yml has its own numpy==2.1.0"),

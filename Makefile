@@ -1,6 +1,7 @@
-# make VERB [ARGS="..."] [TORCH=cpu] [PYTHON=python3.12] is the same as python3 tools/course.py VERB ...
+# make VERB [CHAPTER=...] [ARGS="..."] [TORCH=cpu] [PYTHON=python3.12] is the same as python3 tools/course.py VERB ...
 PYTHON ?= python3
 ARGS ?=
+CHAPTER =
 export TORCH
 
 .PHONY: help setup lab update test build release grade bench
@@ -8,4 +9,4 @@ help:
 	@$(PYTHON) tools/course.py help
 
 setup lab update test build release grade bench:
-	@$(PYTHON) tools/course.py $@ $(ARGS)
+	@$(PYTHON) tools/course.py $@ $(CHAPTER) $(ARGS)

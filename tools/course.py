@@ -6,7 +6,7 @@
     test     test everything; with arguments, run pytest on them instead
     setup    only make .venv, the environment that every other verb makes when it is missing or old
     build    make notebooks, solutions, exercises and the ledger from source/
-    release  make only the exercises, from source/solutions
+    release  make the students' exercises and their zip in release/, of all chapters or of those named
     grade    mark the notebooks in submitted/STUDENT/CHAPTER/
     bench    run all benchmarks, or the one named first
 
@@ -81,7 +81,7 @@ def build(arguments):
 
 
 def release(arguments):
-    return build(["--only", "exercises", *arguments])
+    return run(environment.ensure(ROOT), "-m", "tools.release", *arguments, **QUIET)
 
 
 def grade(arguments):

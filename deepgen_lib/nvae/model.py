@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from ..kernels.counter import new_clock
 from ..validate import require_count, require_finite, require_images, require_number, require_rng, require_tensor
 from .balancing import kl_weight, weighted_kl
 from .config import NVAEConfig
@@ -62,7 +63,7 @@ class NVAE(nn.Module):
             return self(x, self.noise(len(x), rng))
 
     def forward(self, x: Tensor, noise: Sequence[Tensor]) -> NVAETerms:
-        """`elbo` as a pure function of x and the noise of every group, in the mode that the modules are in."""
+        """`elbo` as a pure function of x and the noise of every group, numbers or clocks, in the mode that the modules are in."""
         walk = self.top_down(noise, self.encoder(self._padded(x)))
         return NVAETerms(head_log_likelihood(self.config, x, self._out(walk)), walk.kl())
 
@@ -75,6 +76,11 @@ class NVAE(nn.Module):
         source = like.device if rng is None else rng.device
         dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
         return [torch.randn(n, *shape, generator=rng, dtype=dtype, device=source).to(like.device) for shape in self.config.latent_shapes]
+
+    def clocks(self, rng: torch.Generator) -> list[Tensor]:
+        """A clock for every group: noise as a function of (seed, step), of which kernels keep nothing. Not for flows, which need the numbers.  -> L tensors (2,) int64."""
+        clock = new_clock(rng, self.top_down.h.device)
+        return [torch.stack([clock[0], step]) for step in torch.arange(len(self.config.latent_shapes), device=clock.device)]
 
     def latents(self, x: Tensor, rng: torch.Generator | None = None) -> list[Tensor]:
         """z ~ q(z | x).  (B, C, S, S) -> L tensors (B, K, s, s), from the top down."""
@@ -123,7 +129,7 @@ class NVAE(nn.Module):
 
     def training_loss(self, batch: Tensor, fraction: float, rng: torch.Generator) -> Tensor:
         """-mean(reconstruction - weighted KL) + penalties, for GradientTrainer; fraction in [0, 1] sets the KL's weight.  (B, C, S, S) -> scalar, nats per picture."""
-        c, terms = self.config, self(batch, self.noise(len(batch), rng))
+        c, terms = self.config, self(batch, self.noise(len(batch), rng) if self.config.flow_cells else self.clocks(rng))
         kl = weighted_kl(terms.kl, self.group_sizes, weight=kl_weight(fraction, c.warm_up), balanced=c.balance)
         loss = (kl - terms.reconstruction).mean()
         return loss if self.spectral is None else loss + c.regularisation * (self.spectral() + batch_norm_penalty(self))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..kernels.residual_normal_sample import residual_normal_sample
 from ..residual_normal import ResidualNormal, bend, relative_to
 from .cells import EncoderCell, GenerativeCell
 from .config import NVAEConfig
@@ -85,9 +86,15 @@ class Group(nn.Module):
         both = ResidualNormal(mu, log_sigma, first, second) if self.relative else relative_to(mu, log_sigma, first, second)
         return bend(both, self.clamp, self.floor)
 
-    def bent(self, both: ResidualNormal, noise: Tensor, h: Tensor, tap: Tensor) -> tuple[Tensor, Tensor]:
-        """What the flow makes of the draw, and log q - log p there (B,)."""
-        return self.posterior.flow(both, noise, h + tap)
+    def draw(self, both: ResidualNormal, noise: Tensor, h: Tensor, tap: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """-> (z, its KL elementwise if it came with the draw, log q - log p (B,) if a flow bent it). noise: numbers of N(0, 1), or a clock."""
+        if tap is not None and self.posterior.flow is not None:
+            z, ratio = self.posterior.flow(both, noise, h + tap)
+            return z, None, ratio
+        if is_clock(noise):
+            z, kl = residual_normal_sample(*both, clock=noise)
+            return z, kl, None
+        return both.draw(noise), None, None
 
     def join(self, h: Tensor, z: Tensor) -> Tensor:
         return self.merge(torch.cat([h, z.to(h.dtype)], 1))
@@ -98,11 +105,13 @@ class Walk(NamedTuple):
     features: Tensor                 # h after the last group (B, C, s, s)
     normals: list[ResidualNormal]    # q, before its flow, beside p of every group; q is p where there was no encoder
     z: list[Tensor]                  # what was drawn, or given
+    kls: list[Tensor | None]         # KL elementwise where it came with a draw by clock; None elsewhere
     ratios: list[Tensor | None]      # log q - log p of z in nats (B,) where a flow bent q; None elsewhere
 
     def kl(self) -> Tensor:
         """KL(q ‖ p) of each group in nats, exact; under a flow its estimate by the one draw, which may be negative.  -> (B, L)."""
-        return torch.stack([both.kl().sum((1, 2, 3)) if ratio is None else ratio for both, ratio in zip(self.normals, self.ratios)], 1)
+        exact = [both.kl() if kl is None and ratio is None else kl for both, kl, ratio in zip(self.normals, self.kls, self.ratios)]
+        return torch.stack([kl.sum((1, 2, 3)) if ratio is None else ratio for kl, ratio in zip(exact, self.ratios)], 1)
 
     def log_ratio(self, noise: Sequence[Tensor]) -> Tensor:
         """log q(z | x) - log p(z) at the draw that the noise made, summed over groups.  -> (B,) nats."""
@@ -115,7 +124,7 @@ class TopDown(nn.Module):
     def __init__(self, config: NVAEConfig):
         super().__init__()
         top_width, top_side = config.scale_widths[0], config.latent_sizes[0]
-        self.h = nn.Parameter(torch.rand(1, top_width, top_side, top_side))
+        self.h, self.n_latent = nn.Parameter(torch.rand(1, top_width, top_side, top_side)), config.n_latent
         self.groups = nn.ModuleList()
         cell = dict(expansion=config.expansion, scale=config.residual_scale)
         for scale, (n, width) in enumerate(zip(config.groups, config.scale_widths)):
@@ -125,19 +134,21 @@ class TopDown(nn.Module):
                 self.groups.append(Group([] if top else up + [GenerativeCell(width, **cell) for _ in range(config.cells)], width, config, top=top))
 
     def forward(self, noise: Sequence[Tensor], taps: Sequence[Tensor] | None = None, *, temperature: float = 1.0, given: Sequence[Tensor | None] | None = None) -> Walk:
-        """noise: N(0, 1) for every group, (B, K, s, s). Every sigma is multiplied by temperature. given: z to take in place of a draw, None for those to draw."""
-        h, walk = self.h.expand(len(noise[0]), -1, -1, -1), Walk(self.h, [], [], [])
+        """Every sigma is multiplied by temperature. given: z to take in place of a draw, None for those to draw.
+
+        noise: for every group N(0, 1) (B, K, s, s); or clocks, which need taps: then posteriors are drawn by the kernel that keeps no noise.
+        """
+        n = len(noise[0] if taps is None else taps[0])
+        h, walk = self.h.expand(n, -1, -1, -1), Walk(self.h, [], [], [], [])
         for level, group in enumerate(self.groups):
-            h, tap, ratio = group.path(h), None if taps is None else taps[level], None
-            both, eps = group.normals(h, tap, noise[level].shape), temperature * noise[level]
+            h, tap, eps = group.path(h), None if taps is None else taps[level], noise[level]
+            both = group.normals(h, tap, torch.Size((n, self.n_latent, *h.shape[2:])))
             if given is not None and given[level] is not None:
-                z = given[level]
-            elif tap is None or group.posterior.flow is None:
-                z = both.draw(eps)
+                drawn = given[level], None, None
             else:
-                z, ratio = group.bent(both, eps, h, tap)
-            h = group.join(h, z)
-            for kept, value in ((walk.normals, both), (walk.z, z), (walk.ratios, ratio)):
+                drawn = group.draw(both, eps if is_clock(eps) else temperature * eps, h, tap)
+            h = group.join(h, drawn[0])
+            for kept, value in zip(walk[1:], (both, *drawn)):
                 kept.append(value)
         return walk._replace(features=h)
 
@@ -162,3 +173,8 @@ class Tail(nn.Module):
 def _wide(x: Tensor) -> Tensor:
     """At least float32: the numbers of a KL or a likelihood are never kept in half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def is_clock(noise: Tensor) -> bool:
+    """Whether noise is a clock (2,) of kernels/counter.py, of which the numbers are a function, and not the numbers."""
+    return noise.dtype == torch.int64

@@ -5,13 +5,12 @@ comes back. An exercise counts in full when all its answers are right, as in nbg
 """
 from __future__ import annotations
 
-import functools
 import hashlib
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from deepgen_lib.checks.engine import Exercise
+from deepgen_lib.checks.engine import Exercise, find
 from deepgen_lib.checks.examine import judge
 
 from .assignment import Task, read_assignment
@@ -59,7 +58,7 @@ class Grader:
     def __init__(self, notebook: Path | str, *, key: str, sandbox: Sandbox | None = None, limits: Limits = Limits()):
         if not isinstance(key, str) or not key:
             raise ValueError(f"Grader: key is {key!r}, expected a text; take a new one each term and keep it to yourself")
-        self.assignment, self.key = read_assignment(Path(notebook)), key
+        self.assignment, self.key, self._seeds = read_assignment(Path(notebook)), key, {}
         self._own = None if sandbox else Sandbox(limits=limits)
         self.sandbox = sandbox or self._own
 
@@ -96,6 +95,11 @@ class Grader:
         hint = "" if not complaint else exercise.hints[1 if mistake else 0]
         return Result(exercise.id, exercise.title, 0.0 if complaint else task.points, task.points, task.asked, feedback, part, mistake, hint, tuple(notes), time.monotonic() - start)
 
+    def _seed(self, exercise: Exercise) -> int:
+        if exercise.id not in self._seeds:
+            self._seeds[exercise.id] = seed_of(exercise, self.key)
+        return self._seeds[exercise.id]
+
     def _verdict(self, submission: Submission, task: Task) -> tuple[str, str, str, list[str]]:
         """(part, complaint, misconception, notes); the complaint is "" when every answer is right."""
         found = find_answer(submission, self.assignment, task)
@@ -103,7 +107,7 @@ class Grader:
             name, why = next(iter(found.missing.items()))
             return task.exercise.parts[task.names.index(name)].name, why, "", found.notes
         with self.sandbox.play() as play:
-            part, complaint, mistake, notes = _judged(Remote(play, seconds=self.sandbox.limits.seconds), found.statements, task, seed_of(task.exercise.id, self.key))
+            part, complaint, mistake, notes = _judged(Remote(play, seconds=self.sandbox.limits.seconds), found.statements, task, self._seed(task.exercise))
         return part, complaint, mistake, [*found.notes, *(notes if complaint else [])]
 
 
@@ -111,7 +115,7 @@ def _judged(remote: Remote, statements: list, task: Task, seed: int) -> tuple[st
     """(part, complaint, misconception, statements that failed); part and complaint are "" when every answer is right."""
     exercise, part_name, notes = task.exercise, "", []
     try:
-        remote.load(statements, task.kinds, list(TAKEN.get(exercise.id, ())))
+        remote.load(statements, task.kinds, [*TAKEN.get(exercise.id, ()), *exercise.taken])
         notes = [f"a statement of cell {cell} stopped with {kind}: {text}" for cell, kind, text in remote.notes]
         for name, part in zip(task.names, exercise.parts):
             part_name = part.name if len(exercise.parts) > 1 else ""
@@ -131,16 +135,14 @@ def _unread(task: Task, trouble: str) -> Result:
     return Result(task.exercise.id, task.exercise.title, 0.0, task.points, task.asked, f"not yet: {trouble}", "", "", "", (), 0.0)
 
 
-@functools.cache
-def seed_of(exercise_id: str, key: str) -> int:
-    """The grading seed of an exercise: other inputs than the public checks have, on which right passes and no known mistake does."""
-    from deepgen_lib.checks import find
-    exercise = find(exercise_id)
+def seed_of(exercise: Exercise | str, key: str) -> int:
+    """The grading seed of an exercise (a public one by its id): other inputs than its notebook shows, on which right passes and no known mistake does."""
+    exercise = find(exercise) if isinstance(exercise, str) else exercise
     for attempt in range(_SEEDS):
-        seed = 1000 + int.from_bytes(hashlib.sha256(f"{key}/{exercise_id}/{attempt}".encode()).digest()[:4], "big") % 2**31
+        seed = 1000 + int.from_bytes(hashlib.sha256(f"{key}/{exercise.id}/{attempt}".encode()).digest()[:4], "big") % 2**31
         if fair(exercise, seed):
             return seed
-    raise ValueError(f"seed_of: exercise {exercise_id} is unfair with {_SEEDS} seeds, expected one on which its right answer passes and its wrong ones do not")
+    raise ValueError(f"seed_of: exercise {exercise.id} is unfair with {_SEEDS} seeds, expected one on which its right answer passes and its wrong ones do not")
 
 
 def fair(exercise: Exercise, seed: int) -> bool:

@@ -8,10 +8,11 @@ import pkgutil
 
 from .aid import hint, start_over
 from .engine import Exercise, Misconception, Part, find, register, registered
+from .graded import graded
 
-_MACHINERY = ("aid", "compare", "engine", "examine", "part")
+_MACHINERY = ("aid", "compare", "engine", "examine", "graded", "part")
 
-__all__ = ["Exercise", "Misconception", "Part", "chapters", "find", "hint", "register", "registered", "start_over"]
+__all__ = ["Exercise", "Misconception", "Part", "chapters", "find", "graded", "hint", "register", "registered", "start_over"]
 
 
 def chapters() -> list[str]:

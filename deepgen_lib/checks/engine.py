@@ -62,6 +62,7 @@ class Exercise:
     hints: tuple[str, str, str]
     success: str
     parts: tuple[Part, ...]
+    taken: tuple[str, ...] = ()  # "module.function" of the library, out of reach while this is graded; for exercises of a private course
 
     def __post_init__(self):
         rules = {
@@ -77,6 +78,7 @@ class Exercise:
             "parts is a tuple of Part, each named where there are several":
                 type(self.parts) is tuple and self.parts and all(isinstance(p, Part) for p in self.parts)
                 and (len(self.parts) == 1 or len({p.name for p in self.parts if p.name}) == len(self.parts)),
+            "taken is a tuple of texts, each 'module.function'": type(self.taken) is tuple and all(isinstance(t, str) and "." in t for t in self.taken),
         }
         if broken := [rule for rule, holds in rules.items() if not holds]:
             raise ValueError(f"Exercise {self.id}: {broken[0]}; got {self}")

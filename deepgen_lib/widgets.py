@@ -1,6 +1,6 @@
 """Things to touch: explore a picture with sliders, predict before looking, compare after.
 
-The only file that imports ipywidgets. A widget is a pure function render(**parameters) -> Picture with at most three discrete controls;
+With ranking.py the only file that imports ipywidgets. A widget is a pure function render(**parameters) -> Picture with at most three discrete controls;
 it updates an image, so it needs no output capture, a keyboard suffices (tab, arrow keys), and where no kernel runs (GitHub, a printed page) its first
 frame stands as an ordinary picture.
 """

@@ -1,0 +1,175 @@
+"""Train the models that meet in chapter 13, all of them or the named ones, and ship them: mixture, rbm_cd1, vae, nvae, vqvae.
+
+    python3 tools/course.py bench side_by_side [name ...]
+
+Fixed-binarised MNIST, 50,000 training pictures. Choices were made on the 10,000 validation pictures; the test pictures are read at the end, with the parameters
+as they ship (float16). One torch thread. Checkpoints in work/benchmarks: a stopped run goes on where it was, and a trained model is only measured again.
+Log-likelihoods: the mixture's is exact, the RBM's needs log Z by AIS (100 chains, 14,500 temperatures; bar: three standard errors). VAE and NVAE: the bound with one
+draw on all test pictures, plus what importance-weighted draws add on every fifth or twentieth (bar: two standard errors of that gain). VQ-VAE: one code map for each picture.
+"""
+import copy
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["TQDM_DISABLE"] = "1"
+import torch
+from torch import Tensor, nn
+
+from deepgen_lib import CDOptions, RBMTrainer, ais_log_partition, base_rate, fit, fit_em, init_visible_bias, load_mnist, save_model
+from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
+from deepgen_lib.mixture import BernoulliMixture
+from deepgen_lib.partition import salakhutdinov_murray_schedule
+from deepgen_lib.shipped import CHECKPOINTS
+from deepgen_lib.side_by_side_models import N_COMPONENTS, SIDE, new_code_prior, new_mixture, new_nvae, new_rbm, new_vae, new_vqvae
+from harness import machine, publish
+
+SEED, SMOOTHINGS, N_EM_STEPS = 0, (0.02, 0.1, 0.5), 25
+UPDATES = {"rbm_cd1": 20_000, "vae": 50_000, "nvae": 4_000, "vqvae": 2_500, "codes": 2_000}
+OPTIONS = {"rbm_cd1": CDOptions(learning_rate=0.05, weight_decay=0.001), "vae": AdamOptions(learning_rate=0.001),
+           "nvae": AdamOptions(kind="adamax", learning_rate=0.015, final_learning_rate=0.0005, warm_up=0.05),
+           "vqvae": AdamOptions(learning_rate=0.002), "codes": AdamOptions(learning_rate=0.003, warm_up=0.03)}
+BATCH = {"rbm_cd1": 100, "vae": 100, "nvae": 32, "vqvae": 64, "codes": 32}
+WEIGHTED = {"vae": (2000, 1000), "nvae": (500, 100)}  # test pictures and draws of the importance-weighted bound
+FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
+
+
+def rng_of(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def maps(x: Tensor) -> Tensor:
+    """(B, 784) -> (B, 1, 28, 28)."""
+    return x.view(-1, 1, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+
+
+def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 500) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([function(part) for part in x.split(size)])
+
+
+def trained(name: str, trainer, data: Tensor, watch=None) -> float:
+    """Train; the processor seconds of all updates, kept beside the checkpoint. A run that went on is scaled up from its last part."""
+    path, start = FOLDER / f"side_by_side_{name}.safetensors", time.process_time()
+    clock = path.with_suffix(".seconds")
+    result = fit(trainer, data, n_updates=UPDATES[name], batch_size=BATCH[name], checkpoint=path, watch=watch, rng=rng_of(SEED))
+    if result.resumed_at < UPDATES[name]:
+        clock.write_text(str((time.process_time() - start) * UPDATES[name] / (UPDATES[name] - result.resumed_at)))
+    return float(clock.read_text())
+
+
+def rounded(model: nn.Module) -> nn.Module:
+    """The parameters as they ship: through float16."""
+    model.load_state_dict({name: value.half().to(value.dtype) for name, value in model.state_dict().items()})
+    return model.eval().requires_grad_(False)
+
+
+def ship(name: str, model: nn.Module, seconds: float, found: dict) -> dict:
+    """Write the file with what was measured in its header."""
+    about = machine()
+    row = {"training_seconds": seconds, "date": about["date"], "machine": f"{about['processor']}, one thread, torch {about['torch']}"} | found
+    notes = {"seed": str(SEED), "script": "benchmarks/side_by_side.py"} | {key: json.dumps(value) for key, value in row.items()}
+    save_model(CHECKPOINTS / f"side_by_side_{name}.safetensors", copy.deepcopy(model).half(), notes=notes)
+    print(json.dumps({"name": name} | row), flush=True)
+    return {"name": name} | row
+
+
+def watcher(name: str, score: Callable[[nn.Module], Tensor]):
+    def watch(update: int, model: nn.Module) -> float:
+        with torch.no_grad():
+            value = score(model).mean().item()
+        print(name, update, round(value, 2), round(time.process_time()), flush=True)
+        return value
+    return watch
+
+
+def mixture(train: Tensor, valid: Tensor, test: Tensor) -> dict:
+    """EM with three smoothings; the best on validation ships."""
+    start, tried = time.process_time(), []
+    for smoothing in SMOOTHINGS:
+        model: BernoulliMixture = fit_em(train, n_components=N_COMPONENTS, n_steps=N_EM_STEPS, smoothing=smoothing, rng=rng_of(SEED)).mixture
+        tried.append((in_parts(model.log_likelihood, valid).mean().item(), smoothing, model, (time.process_time() - start) / (len(tried) + 1)))
+        print("mixture", tried[-1][:2], flush=True)
+    best = max(tried, key=lambda one: one[0])
+    model = rounded(best[2])
+    value = in_parts(model.log_likelihood, test).mean().item()
+    return ship("mixture", model, best[3], {"test": value, "low": value, "high": value, "n_pictures": len(test), "smoothing": best[1],
+                                            "valid": best[0], "train": in_parts(model.log_likelihood, train).mean().item()})
+
+
+def rbm_cd1(train: Tensor, valid: Tensor, test: Tensor) -> dict:
+    """CD-1 as it is usually run: reconstructions get better and better."""
+    mean, rng = base_rate(train), rng_of(SEED)
+    model = init_visible_bias(new_rbm(rng=rng).requires_grad_(False), mean)
+    seconds = trained("rbm_cd1", RBMTrainer(model, OPTIONS["rbm_cd1"], data_mean=mean, rng=rng), train)
+    ais = ais_log_partition(rounded(model), base_mean=mean, n_chains=100, schedule=salakhutdinov_murray_schedule(), rng=rng_of(SEED + 1))
+    free = in_parts(model.free_energy, test).mean().item()
+    return ship("rbm_cd1", model, seconds, {"test": -free - ais.estimate, "low": -free - ais.high, "high": -free - ais.low, "n_pictures": len(test), "log_z": ais.estimate,
+                                            "log_z_low": ais.low, "log_z_high": ais.high, "effective_chains": ais.effective_chains})
+
+
+def weighted(name: str, bound: Callable[[Tensor], Tensor], importance: Callable[[Tensor], Tensor], test: Tensor) -> dict:
+    """The bound on all test pictures, plus the mean gain of the importance-weighted bound on the first ones."""
+    n, draws = WEIGHTED[name]
+    plain = in_parts(bound, test)
+    step = len(test) // n  # the test file's first pictures are easier than the rest
+    gain = in_parts(importance, test[::step], 100) - plain[::step]
+    value, error = (plain.mean() + gain.mean()).item(), 2 * gain.std().item() / n**0.5
+    return {"test": value, "low": value - error, "high": value + error, "n_pictures": len(test), "bound": plain.mean().item(), "n_weighted": n, "n_draws": draws}
+
+
+def vae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
+    model = new_vae(rng=rng_of(SEED))
+    seconds = trained("vae", GradientTrainer(model, OPTIONS["vae"]), train, watcher("vae", lambda m: m.bound(valid[:5000], rng=rng_of(9)).total))
+    rounded(model)
+    rng = rng_of(SEED + 1)
+    found = weighted("vae", lambda x: model.bound(x, rng=rng).total, lambda x: model.importance_bound(x, n_samples=WEIGHTED["vae"][1], rng=rng), test)
+    return ship("vae", model, seconds, found)
+
+
+def nvae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
+    model = new_nvae(regularisation=0.01, rng=rng_of(SEED))
+    seconds = trained("nvae", GradientTrainer(model, OPTIONS["nvae"]), maps(train), watcher("nvae", lambda m: m.elbo(maps(valid[:1000]), rng_of(9)).total))
+    model.spectral = None  # the vectors that only training needs
+    rounded(model)
+    rng = rng_of(SEED + 1)
+    found = weighted("nvae", lambda x: model.elbo(maps(x), rng).total, lambda x: model.importance_bound(maps(x), n_samples=WEIGHTED["nvae"][1], rng=rng), test)
+    return ship("nvae", model, seconds, found)
+
+
+def vqvae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
+    """The codes, then a prior over them; the two files belong together."""
+    model, rng = new_vqvae(rng=rng_of(SEED)), rng_of(SEED + 1)
+    model.init_codes(maps(train[:200]), rng=rng)
+    seconds = trained("vqvae", GradientTrainer(model, OPTIONS["vqvae"]), maps(train), watcher("vqvae", lambda m: -m.terms(maps(valid[:2000])).reconstruction))
+    ids, valid_ids = (in_parts(rounded(model).encode, maps(x)) for x in (train, valid[:2000]))
+    torch.manual_seed(SEED)
+    prior = new_code_prior().start_from(model.codebook.codes, ids, rng=rng)
+    seconds += trained("codes", GradientTrainer(prior, OPTIONS["codes"]), ids, watcher("codes", lambda m: m.log_likelihood(valid_ids)))
+    rounded(prior)
+    picture = -in_parts(lambda x: model.terms(x).reconstruction, maps(test)).mean().item()
+    codes = in_parts(lambda x: prior.log_likelihood(model.encode(x)), maps(test)).mean().item()
+    ship("codes", prior, seconds, {"codes": codes})
+    value = picture + codes
+    return ship("vqvae", model, seconds, {"test": value, "low": value, "high": value, "n_pictures": len(test), "picture": picture, "codes": codes})
+
+
+MODELS = {"mixture": mixture, "rbm_cd1": rbm_cd1, "vae": vae, "nvae": nvae, "vqvae": vqvae}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    data = [load_mnist(split, binarisation="fixed").images for split in ("train", "valid", "test")]
+    rows = {name: MODELS[name](*data) for name in sys.argv[1:] or MODELS}
+    if len(rows) == len(MODELS):
+        publish("side_by_side", "The models of chapter 13 on fixed-binarised MNIST: nats per test picture", ["model", "test", "low", "high", "plain bound", "processor seconds of training"],
+                [[name, *(f"{row[key]:.2f}" for key in ("test", "low", "high")), f"{row['bound']:.2f}" if "bound" in row else "", f"{row['training_seconds']:.0f}"] for name, row in rows.items()],
+                about=machine(), notes=__doc__.split("\n\n")[2].strip().replace("\n", " "), raw=list(rows.values()))
+
+
+if __name__ == "__main__":
+    main()

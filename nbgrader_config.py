@@ -10,4 +10,5 @@ c.CourseDirectory.release_directory = "exercises"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", ".pytest_cache"]
 
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError()  # your answer here"}
+c.ClearSolutions.text_stub = "Your answer here."
 c.ExecutePreprocessor.timeout = 300

@@ -230,12 +230,6 @@ valid = load_mnist("valid", binarisation="fixed").images[:2000].double()
 # pairs (K, s), for example  candidates = [(20, 0.0), (20, 0.05)]
 ### BEGIN SOLUTION
 candidates = [(20, 0.0), (20, 0.05), (50, 0.0), (50, 0.05), (50, 0.5), (100, 0.05)]
-# A smaller K gives each component more digits, but still leaves pixels that none of its
-# digits had on; one drop of ink there costs up to 13.8 nats. Smoothing mends exactly this
-# and keeps the shapes. The two scores differ because the two sets hold other digits; here
-# those of the test set are a little easier. Choosing the best of several biases the
-# validation score upwards: part of it is luck that the test set does not share. Had the
-# test set chosen, its own score would hold that luck, and nobody could tell how much.
 ### END SOLUTION
 scores = validation_scores(train, valid, candidates)
 names = [f"K = {k}, s = {s}" for k, s in candidates]
@@ -250,5 +244,23 @@ test = load_mnist("test", binarisation="fixed").images.double()
 score = chosen.log_likelihood(test).mean()
 print(f"K = {k}, s = {s}: test score {score:.1f} nats per image")
 
-# %% [markdown]
-# *Your three sentences:*
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-1-6", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your three sentences on 1.6
+#
+# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all three questions are answered, each with its reason, and a number of your own table or score supports at least one of them |
+# | 2 | two answers hold with their reasons; the third is missing, or says what happens but not why |
+# | 1 | one answer holds with its reason, or all three are claimed without any |
+# | 0 | nothing yet, or about something else |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-1-6", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Three sentences:*
+#
+# <!-- BEGIN SOLUTION -->
+# A smaller $K$ gives each component more digits, but it still has pixels that none of its digits had on, and one drop of ink there costs up to 13.8 nats; smoothing mends exactly this and keeps the shapes, so $s$ helps at every $K$.
+# The two scores differ because the two sets hold other digits (here those of the test set are a little easier), and choosing the best of several candidates pushes the validation score upwards, since part of what made it the best is luck.
+# Had the test set chosen, its own score would hold that luck, and no set would be left to tell how much of it is luck.
+# <!-- END SOLUTION -->

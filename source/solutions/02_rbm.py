@@ -108,7 +108,7 @@ checks.visible_bias(visible_bias, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2.5 What pairs cannot hold   (stretch, 30 minutes, about five lines)
+# ## 2.5 What pairs cannot hold   (stretch, 30 minutes, about five lines and a sheet of paper)
 #
 # > **F0.** On parity the best model of pairs is as good as fair coins, $-n\log2$ nats. An RBM reaches the optimum $-(n-1)\log2$.
 #
@@ -132,6 +132,33 @@ checks.parity_rbm(parity_rbm)
 checks.parity_rbm(parity_rbm, seed=1)
 checks.parity_rbm(parity_rbm, seed=2)
 ### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-2-5", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Why yours works: a derivation for 2.5
+#
+# Show it on paper, for your own construction and any $n$: sum the hidden units away, compare $p(v)$ of a state with the wrong number of ones to one with the right number, and say how large your weights must be for 0.01 nats. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | $p(v)$ is derived for both kinds of states, each step follows from the one before, and it ends with a size of the weights that is enough |
+# | 2 | both kinds of states are treated and the ratio is right, but the size of the weights is missing or only tried out |
+# | 1 | the idea (what one hidden unit looks at) is right, but no formula carries it to $p(v)$ |
+# | 0 | nothing yet, or a construction that is not the one of the cell above |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-2-5", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Six lines are enough:*
+#
+# <!-- BEGIN SOLUTION -->
+# One detector for each right state $s$: weights $a(2s-1)$, bias $-a(\lvert s\rvert-\frac12)$, where $\lvert s\rvert$ counts ones. A state $v$ that differs from $s$ in $d(v,s)$ bits gives this unit the input $\frac a2-a\,d(v,s)$: each differing bit takes away $a$.
+#
+# Summed over the hidden units, and with $b=0$, $p(v)\propto\prod_s\big(1+e^{a/2-a\,d(v,s)}\big)$.
+#
+# A right $v$ is its own detector, $d=0$, and its other detectors are at least two bits away: the product is $(1+e^{a/2})$ times factors between 1 and $1+e^{-3a/2}$, the same for every right state by symmetry.
+#
+# A wrong $v$ has exactly $n$ detectors one bit away and none nearer: the product is at most $(1+e^{-a/2})^{N}$ with $N=2^{n-1}$ detectors.
+#
+# So $p(\text{wrong})/p(\text{right})\le(1+e^{-a/2})^N/(1+e^{a/2})$, about $e^{-a/2}$ as long as $Ne^{-a/2}$ is small. There are as many wrong states as right ones, so the log-likelihood misses the optimum by $\log(1+\text{ratio})\le\text{ratio}$. For 0.01 nats $a\ge10$ is enough up to $n=6$: $e^{-5}=0.0067$ and $(1+0.0067)^{32}=1.24$, together 0.0083.
+# <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 2.6 What CD leaves out, exactly   (stretch, 30 minutes, ten lines)

@@ -206,5 +206,30 @@ checks.cheat(cheat)
 checks.cheat(cheat, seed=1)
 ### END HIDDEN TESTS
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-3-7", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your sheet of paper for 3.7
+#
+# Write down why your machine reconstructs every picture, why none gets more than fair coins, and how large its numbers must be. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | both are derived from the four states of a pixel and its hidden unit (or from your own construction), and the size of the numbers follows from the 0.01 |
+# | 2 | both are derived, but the size of the numbers was only tried out |
+# | 1 | one of the two is derived; or both are only checked with numbers |
+# | 0 | nothing yet, or a machine that is not the one of the cell above |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-3-7", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Six lines are enough:*
+#
+# <!-- BEGIN SOLUTION -->
+# One hidden unit per pixel, joined by a weight $s$, both biases $-s/2$. Pixels are then independent, and one of them has four states: $(v,h)=(0,0)$ and $(1,1)$ weigh $e^0=e^{s-s/2-s/2}=1$, and $(0,1)$ and $(1,0)$ weigh $e^{-s/2}$.
+#
+# Both values of $v$ weigh $1+e^{-s/2}$, so every pixel is a fair coin, exactly, for any $s$: every picture gets $-n\log2$.
+#
+# Write $\varepsilon=\sigma(-s/2)<e^{-s/2}$. Given $v$, the hidden unit disagrees with it with chance $\varepsilon$, and the expected pixel misses $v$ by $\varepsilon$ where they agree, by $1-\varepsilon$ where not: the squared error is $(1-\varepsilon)\varepsilon^2+\varepsilon(1-\varepsilon)^2=\varepsilon(1-\varepsilon)$ per pixel.
+#
+# For $n$ pixels $n e^{-s/2}<0.01$ is enough, $s>2\log(100n)$: 12.8 for six pixels. A copy machine knows how to repeat, and nothing of what is likely.
+# <!-- END SOLUTION -->
+
 # %% [markdown]
 # Done? You can now say how good an RBM is, and what the number rests on. The next chapters stack RBMs and use this very measure.

@@ -224,9 +224,6 @@ def candidate(seed, n_steps=60):
     return after - before, {"first": first, "second": second, "third": third, "x": x}
 
 change, broken = min((candidate(seed) for seed in range(10, 20)), key=lambda pair: pair[0])
-# With a second layer the bound is tight at the start, so log p(x) = bound + KL can only gain on it.
-# The nearer the second RBM is to its tied start, the smaller the gap that can close: train it little,
-# or repair q (chapter 6). On MNIST log p(x) is out of reach, and nothing that can be computed shows the fall.
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-5-7", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["exercise-T5"]
@@ -242,5 +239,23 @@ gain = lambda f: (f(end, broken["x"]) - f(start, broken["x"])).mean().item()
 bound_gain, log_p_gain = gain(lambda m, x: m.bound(x).total), gain(lambda m, x: m.log_likelihood(x))
 print(f"bound {bound_gain:+.3f} nats, log p(x) {log_p_gain:+.3f} nats")
 
-# %% [markdown]
-# *Your three sentences:*
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-5-7", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your three sentences on 5.7
+#
+# Name the claims you lean on (T3, T4, T5). 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all three questions are answered, and the first answer names what is equal at the start with a second layer and what is not with a third |
+# | 2 | the first answer is right, and one of the other two |
+# | 1 | one answer is right; or the first says only that the bound was tight, without what follows for $\log p(x)$ |
+# | 0 | nothing yet, or it repeats the numbers of the cell above |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-5-7", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Three sentences:*
+#
+# <!-- BEGIN SOLUTION -->
+# With a second layer the bound is tight at the tied start (T3), and $\log p(x)$ is the bound plus a divergence that cannot fall below zero: when the bound rises, $\log p(x)$ rises at least as much (T5).
+# Below a third layer the gap is open already (T4), and training may close it, so that the bound rises while $\log p(x)$ falls; the less the second RBM has moved from its tied start, or the better $q$ is repaired (chapter 6), the smaller the gap that can close.
+# On MNIST $\log p(x)$ is out of reach, and nothing that can be computed exactly would show the fall; one would need an estimate of it that does not lean on the bound.
+# <!-- END SOLUTION -->

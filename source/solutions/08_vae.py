@@ -151,6 +151,31 @@ checks.best_baseline(best_baseline)
 checks.best_baseline(best_baseline, seed=1)
 ### END HIDDEN TESTS
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-8-6", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your sheet of paper for 8.6
+#
+# Write down what you derived: why the mean does not depend on $b_k$, how the variance does, and where it is smallest. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all three are shown, each step follows from the one before, and it is said why the point found is a minimum |
+# | 2 | the best $b_k$ is derived from the variance, but one of the other two is stated without a reason |
+# | 1 | the variance is written down as a function of $b_k$, but the way to its smallest value breaks off or has a wrong step |
+# | 0 | nothing yet, or the formula alone |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-8-6", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Five lines are enough:*
+#
+# <!-- BEGIN SOLUTION -->
+# For one latent, drop $k$. The mean: $\mathbb E[(f-b)g]=\mathbb E[fg]-b\,\mathbb E[g]=\mathbb E[fg]$, since $\mathbb E[g]=0$.
+#
+# The variance of one draw is therefore $\mathbb E[(f-b)^2g^2]-\mathbb E[fg]^2$, and the second term is free of $b$.
+#
+# The first one is a parabola in $b$: $\mathbb E[f^2g^2]-2b\,\mathbb E[fg^2]+b^2\,\mathbb E[g^2]$, open to the top because $\mathbb E[g^2]>0$, so its one flat point is its minimum.
+#
+# Its slope $-2\,\mathbb E[fg^2]+2b\,\mathbb E[g^2]$ is zero at $b=\mathbb E[fg^2]/\mathbb E[g^2]$: a mean of $f$ in which draws that push hard on this latent weigh more. It is the plain mean of $f$ only where $f$ and $g^2$ do not go together.
+# <!-- END SOLUTION -->
+
 # %% [markdown]
 # What is it worth? The hill of the chapter, 20 latents: the variance without a baseline, with the mean of $f$, and with yours, found on other draws than those it is used on.
 

@@ -247,8 +247,6 @@ def diagnose(push, beta):
     if pulled < 1e-9:
         return "codes frozen" if (held - 2 * beta).abs() < 1e-9 else "detach on the wrong side"
     return "right" if (held - 2 * beta).abs() < 1e-9 else "beta on the wrong term"
-# In a curve: perhaps no straight-through and frozen codes, if one knows what to expect; never the beta.
-# By zeros: all but the beta. The check stands beside the loss, as a test that runs before every training.
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-9-8", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["exercise-V10"]
@@ -257,5 +255,23 @@ checks.diagnose(diagnose)
 checks.diagnose(diagnose, seed=1)
 ### END HIDDEN TESTS
 
-# %% [markdown]
-# *Your three sentences:*
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-9-8", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your three sentences on 9.8
+#
+# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all three questions are answered with reasons, and the second tells finding that something is wrong from finding what is wrong |
+# | 2 | all three are answered, but one without a reason, or the second sorts one of the six wrongly |
+# | 1 | one question is answered with a reason |
+# | 0 | nothing yet, or a list of the six names |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-9-8", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Three sentences:*
+#
+# <!-- BEGIN SOLUTION -->
+# In a curve perhaps the missing straight-through and the frozen codes, for someone who knows how far the loss should fall, since every one of the six falls; never the $\beta$ (V10).
+# Zeros give away four of the five faults, but frozen codes and the detach on the wrong side leave the same zero, at the codes, and only the size of the encoder's gradient separates them; the $\beta$ on the wrong term leaves no zero at all.
+# It stands beside the loss, as a test with one point and one code that runs before every training.
+# <!-- END SOLUTION -->

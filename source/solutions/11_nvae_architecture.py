@@ -211,8 +211,6 @@ for n in (1, 4, 10, 40):
 # design = {"groups": ..., "n_down": ..., "n_latent": ..., "width": ..., "cells": ...}
 ### BEGIN SOLUTION
 design = {"groups": (4, 6, 10), "n_down": 1, "n_latent": 4, "width": 8, "cells": 1}
-# Depth: 20 groups of one cell. The first tap sees everything, the last one 17 pixels. More weights: width on the finest scale.
-# Counting does not say whether the groups will be used: that is chapter 12.
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-11-7", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N3"]
@@ -221,5 +219,24 @@ checks.design_a_network(design)
 checks.design_a_network(design, seed=1)
 ### END HIDDEN TESTS
 
-# %% [markdown]
-# *Your four sentences:*
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-11-7", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your four sentences on 11.7
+#
+# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all four questions are answered for this design, with its own numbers, and the last names something that no count shows |
+# | 2 | three are answered for this design; or all four, but without numbers |
+# | 1 | one or two are answered; or the text would fit any design |
+# | 0 | nothing yet, or the dictionary in words |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-11-7", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Four sentences:*
+#
+# <!-- BEGIN SOLUTION -->
+# The weights went into depth: 20 groups of one cell each, at a width of 8, because every further group lets the posterior correct what the groups above it left open.
+# A place of the first tap sees the whole picture, one of the last tap only 17 pixels across.
+# The next 100,000 parameters would go into width on the finest scale, where half of the groups share the fewest channels.
+# Counting does not say whether the groups will be used: a network that fits every budget can leave most of its latents silent, which only the divergence of each group after training shows (chapter 12).
+# <!-- END SOLUTION -->

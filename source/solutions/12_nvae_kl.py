@@ -119,6 +119,33 @@ checks.two_groups(two_groups)
 checks.two_groups(two_groups, seed=1)
 ### END HIDDEN TESTS
 
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-12-4", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your sheet of paper for 12.4
+#
+# Write down how you came from N6b to your line of code, and answer the question about the prior's mean. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | the sum over groups, the expectation over $z_1$ and its value are each shown, and the answer about the prior's mean has its reason |
+# | 2 | the sum and the expectation are shown and right; the answer about the prior's mean is missing or has no reason |
+# | 1 | the two divergences are written down, but the mean over $z_1$ is left out or has a wrong step |
+# | 0 | nothing yet, or the code again in symbols |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-12-4", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Five lines are enough:*
+#
+# <!-- BEGIN SOLUTION -->
+# By N6b the divergence of the pair is $\mathrm{KL}(q(z_1)\Vert p(z_1))+\mathbb E_{q(z_1)}\,\mathrm{KL}(q(z_2\mid z_1)\Vert p(z_2\mid z_1))$, every $q$ given $x$.
+#
+# The first is N6 with $\sigma=1$, $\Delta\mu=m$, $\Delta\sigma=t$: $\frac12(m^2+t^2-\log t^2-1)$.
+#
+# The second, for one $z_1$, is N6 with $\Delta\mu=c_0+c_1z_1$: $\frac12\big((c_0+c_1z_1)^2/s^2+d^2-\log d^2-1\big)$. Only the square depends on $z_1$.
+#
+# Its mean is the squared mean plus the variance: under $q$, $c_0+c_1z_1$ has the mean $c_0+c_1m$ and the variance $c_1^2t^2$, so $\mathbb E[\Delta\mu^2]=(c_0+c_1m)^2+c_1^2t^2$.
+#
+# The prior's mean of $z_2$ is not needed: the posterior is written relative to it, it moves both alike and cancels in their difference (N5).
+# <!-- END SOLUTION -->
+
 # %% [markdown]
 # ## 12.5 A prior that moves   (core, 20 minutes, two lines and three answers)
 #

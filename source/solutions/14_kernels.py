@@ -237,9 +237,6 @@ def chain_kernel(v_ptr, w_ptr, b_ptr, c_ptr, out_ptr, N, seed, n_steps,
         p = tl.sigmoid(tl.dot(h, W.T, input_precision="ieee") + b)
         v = (tl.rand(seed + 2 * t + 1, i * V + k) < p).to(tl.float32)
     tl.store(out_ptr + i * V + k, v, mask=i < N)
-# None: v, W, b and c come in and v goes out once per launch. As two launches a step reads W, b, c, v and h and writes h and v.
-# W is read once by every program: more programs, more reads of W.
-# 784 * 500 float32 are 1.57 MB, seven times the fast memory. Try bfloat16, and multiprocessors that share W, or half-steps.
     ### END SOLUTION
 
 def gibbs(v, W, b, c, seed, n_steps, ROWS):
@@ -255,8 +252,26 @@ checks.many_steps(gibbs)
 checks.many_steps(gibbs, seed=1)
 ### END HIDDEN TESTS
 
-# %% [markdown]
-# *Your three sentences:*
+# %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-14-7", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Your three sentences on 14.7
+#
+# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+#
+# | points | your text |
+# |:--|:--|
+# | 3 | all three questions are answered, the bytes as a formula in N, V and H or as numbers, and what to try follows from the size of W |
+# | 2 | two are answered in full, or all three without counting bytes |
+# | 1 | one is answered; or it is said that one launch is faster, without what is read less often |
+# | 0 | nothing yet, or about something else |
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-14-7", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# *Three sentences:*
+#
+# <!-- BEGIN SOLUTION -->
+# A step costs no traffic now, since v, W, b and c come in and v goes out once per launch; as two launches every step read W twice and b, c, v and h once and wrote h and v, in float32 $4(2VH+V+H+2NV+2NH)$ bytes.
+# W is read once by every program, so more programs mean more reads of W.
+# 784 × 500 numbers in float32 are 1.57 MB, seven times the fast memory of one multiprocessor; bfloat16 halves it, and several multiprocessors that each hold a part of W, or one half-step per launch again, would do.
+# <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## In Triton's interpreter

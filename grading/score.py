@@ -55,10 +55,10 @@ class Mark(NamedTuple):
 class Grader:
     """Marks hand-ins of one chapter. `notebook` is the released one; `key`, kept secret, decides the inputs of every exercise."""
 
-    def __init__(self, notebook: Path | str, *, key: str, sandbox: Sandbox | None = None, limits: Limits = Limits()):
+    def __init__(self, notebook: Path | str, *, key: str, sandbox: Sandbox | None = None, limits: Limits = Limits(), seeds: dict[str, int] | None = None):
         if not isinstance(key, str) or not key:
             raise ValueError(f"Grader: key is {key!r}, expected a text; take a new one each term and keep it to yourself")
-        self.assignment, self.key, self._seeds = read_assignment(Path(notebook)), key, {}
+        self.assignment, self.key, self._seeds = read_assignment(Path(notebook)), key, dict(seeds or {})
         self._own = None if sandbox else Sandbox(limits=limits)
         self.sandbox = sandbox or self._own
 

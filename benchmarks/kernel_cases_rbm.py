@@ -142,7 +142,7 @@ def updates(n: int, k: int, device: torch.device) -> Case:
     ways = {"ours": ours, "definition, eager": eager_update, "definition, compiled": lambda: torch.compile(eager_update())}
     if device.type == "cuda":
         ways["definition, CUDA graph"] = lambda: replayed(eager_update())
-    ways["rbms"] = lambda: rbms(machine, n, k)
+    ways |= {"rbms": lambda: rbms(machine, n, k), "learnergy": lambda: learnergy(machine, n, k)}
     return Case(f"CD-{k} update, batch {n}", agrees, ways, 4 * (4 * V * H + n * (2 * V + 3 * H)), 2 * n * V * H * (2 * k + 3))
 
 
@@ -161,6 +161,22 @@ def rbms(machine: Machine, n: int, k: int):
         optimizer.zero_grad(set_to_none=False)
         state["chains"], _ = fit_batch_pcd((machine.v, weights), state["chains"], parameters, gibbs_steps=k, beta=1.0)
         optimizer.step()
+    return run
+
+
+def learnergy(machine: Machine, n: int, k: int):
+    """Its samplers, cost and optimiser; without the loader, the error and the pseudo-likelihood that its own loop computes for every batch."""
+    import logging
+    from learnergy.models.bernoulli import RBM as LearnergyRBM
+    logging.disable(logging.INFO)
+    model = LearnergyRBM(V, H, steps=k, learning_rate=1e-3, momentum=0.5, decay=0.01, use_gpu=machine.device.type == "cuda")
+
+    def run() -> None:
+        v = model.gibbs_sampling(machine.v)[-1].detach()
+        cost = model.energy(machine.v).mean() - model.energy(v).mean()
+        model.optimizer.zero_grad()
+        cost.backward()
+        model.optimizer.step()
     return run
 
 

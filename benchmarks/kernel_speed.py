@@ -38,7 +38,8 @@ def run(device: torch.device, quick: bool) -> None:
         return
     floor = best(floor, measured_floor(device, quick))  # the machine may have been busy at first
     load = {"others' load while measuring": f"{max(0.0, os.getloadavg()[1] - 1):.1f} processes"} if hasattr(os, "getloadavg") else {}
-    about = machine("triton") if device.type == "cuda" else machine()
+    peers = ("rbms", "learnergy", "vector-quantize-pytorch")
+    about = machine("triton", *peers) if device.type == "cuda" else machine(*peers)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "one CPU thread"
     raw = {"bandwidth": floor.bandwidth, "rate": floor.rate, "seconds": {r.case.name: r.seconds for r in results}}
     publish(f"kernel_speed_{'gpu' if device.type == 'cuda' else 'cpu'}", f"Kernels on {where}", COLUMNS, table(results, floor), about=about | {"device": where} | load, raw=raw,

@@ -29,11 +29,11 @@ class Kernel(NamedTuple):
 KERNELS = [
     Kernel("triton_gibbs", "half_step_kernel", "*fp32 *fp32 *fp32 *i64 *fp32 i32 i32 i32 i32 i32 i32 i32 i32 i32", dict(MATRIX, STREAM=0, p_ptr=None)),
     Kernel("triton_gibbs", "half_step_kernel", "*u8 *bf16 *fp32 *i64 *u8 *fp32 i32 i32 i32 i32 i32 i32 i32 i32 i32", dict(MATRIX, STREAM=0)),
-    Kernel("triton_sweeps", "sweeps_kernel", "*u8 *u8 *fp32 *fp32 *fp32 *fp32 *i64 i32 i32 i32 i32 i32 i32", dict(MATRIX, UP=0, DOWN=1)),
+    Kernel("triton_sweeps", "sweeps_kernel", "*u8 *u8 *fp32 *fp32 *fp32 *fp32 *i64 i32 i32 i32 i32 i32 i32 i64", dict(MATRIX, UP=0, DOWN=1)),
     Kernel("triton_cd_update", "bias_kernel", "*fp32 *fp32 *fp32 *fp32 *fp32 *fp32 i32 i32 i32 i32 i32 fp32 fp32 fp32 fp32", dict(FOLLOW=True, MOVE=True, BM=16, BK=32)),
     Kernel("triton_cd_update", "weight_kernel", "*fp32 *fp32 *fp32 *fp32 *u8 *fp32 *fp32 *fp32 *fp32 i32 i32 i32 i32 i32 i32 i32 i32 fp32 fp32", dict(MATRIX, CENTRED=True)),
     Kernel("triton_cd_update", "offset_kernel", "*fp32 *fp32 *fp32 *fp32 i32 i32 i32 i32", dict(BM=16, BK=32)),
-    Kernel("triton_anneal", "anneal_kernel", "*u8 *u8 *fp64 *fp32 *fp32 *fp32 *fp32 *fp64 *i64 i32 i32 i32 i32 i32 i32", dict(MATRIX, UP=0, DOWN=1)),
+    Kernel("triton_anneal", "anneal_kernel", "*u8 *u8 *fp64 *fp32 *fp32 *fp32 *fp32 *fp64 *i64 i32 i32 i32 i32 i32 i32 i64", dict(MATRIX, UP=0, DOWN=1)),
     Kernel("triton_softplus", "forward_kernel", "*fp32 *fp32 i32 i32 i32", dict(ROWS=4, COLUMNS=128)),
     Kernel("triton_softplus", "backward_kernel", "*bf16 *bf16 *bf16 i32 i32 i32", dict(ROWS=4, COLUMNS=128)),
     Kernel("triton_residual_normal", "forward_kernel", "*fp32 *fp32 *fp32 *fp32 *i64 *fp32 *fp32 i32", dict(STREAM=3, BLOCK=512)),

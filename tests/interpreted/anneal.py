@@ -57,6 +57,13 @@ def test_tiles_do_not_matter(rng):
         assert_close(other, results[0], rtol=1e-6, atol=1e-6)
 
 
+def test_chains_of_two_devices_are_those_of_one(rng):
+    v, route, clock = case(9, 6, 7, 5, rng)
+    halves = [run(part, route, clock, first_row=first) for first, part in ((0, v[:4]), (4, v[4:]))]
+    assert_close(torch.cat(halves), run(v, route, clock), rtol=1e-6, atol=1e-6)
+    assert (halves[1] - run(v[4:], route, clock)).abs().max() > 1e-3, "without its number a chain draws those of another"
+
+
 def test_extreme_weights_neither_overflow_nor_lose_the_sum(rng):
     v, route, clock = case(4, 3, 5, 3, rng)
     route = route._replace(W=400 * route.W, c=400 * route.c)

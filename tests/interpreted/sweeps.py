@@ -43,6 +43,13 @@ def test_one_launch_and_one_for_each_half_step_are_the_same(rng):
     assert all(torch.equal(a, b) for a, b in zip(triton_sweeps.launch(*arguments, 3, at_once=True), triton_sweeps.launch(*arguments, 3, at_once=False)))
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_chains_of_two_devices_are_those_of_one(at_once, rng):
+    h, *rest = case(9, 6, 7, rng)
+    parts = [triton_sweeps.launch(part, *rest, 2, first_row=first, at_once=at_once) for first, part in ((0, h[:4]), (4, h[4:]))]
+    assert all(torch.equal(torch.cat(halves), whole) for halves, whole in zip(zip(*parts), triton_sweeps.launch(h, *rest, 2)))
+
+
 def test_one_launch_is_its_half_steps_after_one_another(rng):
     h, W, b, c, clock = case(9, 6, 5, rng)
     v, p, both = triton_sweeps.sweeps(h, W, b, c, clock, 2)

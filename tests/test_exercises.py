@@ -101,7 +101,7 @@ def test_nbgrader_gives_the_solution_full_marks_and_the_stub_none(tmp_path, monk
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))  # nbgrader calls alembic by name
     solution = read_inputs(write_course(tmp_path / "toy") / f"source/solutions/{STEM}.py")
     total = sum(cell.metadata.nbgrader.points for cell in graded(solution))
-    assert nbgrader_marks(tmp_path / "course", STEM, solution) == {"solver": (total, total), "idler": (0, total)}
+    assert nbgrader_marks(tmp_path / "course", STEM, solution) == {"solver": (total, total, False), "idler": (0, total, False)}
 
 
 def nbgrader_marks(course: Path, chapter: str, solution: NotebookNode) -> dict[str, tuple[float, float, bool]]:

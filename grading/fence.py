@@ -8,9 +8,13 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import os
-import resource
 import sys
 import types
+
+try:
+    import resource
+except ImportError:  # Windows: nothing runs there, but what only looks may import this
+    resource = None
 
 _KEPT_OUT = ("deepgen_lib.checks", "grading", "tools", "tests", "solutions", "source")
 _PROCESSES = ("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.startfile", "subprocess.Popen", "pty.spawn")
@@ -19,6 +23,8 @@ _PRYING = ("ctypes.", "gc.get_", "os.kill", "os.killpg", "resource.", "signal.pt
 _WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.truncate", "os.utime", "os.chdir", "os.setxattr",
            "os.removexattr", "os.lchown", "os.chflags", "os.lockf", "shutil.", "tempfile.", "sqlite3.connect")
 _LISTS = ("os.listdir", "os.scandir", "os.getxattr", "os.listxattr")
+_DOORS = ("_posixsubprocess.fork_exec", "subprocess._fork_exec", "_signal.pidfd_send_signal", "signal.pidfd_send_signal", "posix.pidfd_open", "os.pidfd_open")  # that audit does not see
+_MANY_FILES = 200  # opened to write: with the limit on each, a limit on all
 _DEVICES = {"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"}
 
 
@@ -85,6 +91,10 @@ def _refusal(name: str):
     return refused
 
 
+def _closed(*_, **__):
+    raise NotHere("a graded answer may not start processes, or reach others")
+
+
 def close_files(channel: int) -> None:
     """No file descriptor stays but the channel; what the student's code prints goes nowhere."""
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -102,12 +112,18 @@ def limit(*, seconds: float, memory_mb: int, processes: int, file_mb: int) -> No
     """The system's own limits, for this process and whatever it starts. Memory and processes are counted on top of what is there."""
     cpu, size = int(seconds) + 1, file_mb * 2**20
     memory = _virtual_memory() + memory_mb * 2**20
-    for what, soft, hard in ((resource.RLIMIT_CPU, cpu, cpu + 1), (resource.RLIMIT_FSIZE, size, size), (resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_NOFILE, 256, 256),
-                             (resource.RLIMIT_AS, memory, memory), (resource.RLIMIT_NPROC, *2 * [_tasks_of_this_user() + processes])):
+    for what, soft, hard in (("CPU", cpu, cpu + 1), ("FSIZE", size, size), ("CORE", 0, 0), ("NOFILE", 256, 256), ("AS", memory, memory), ("NPROC", *2 * [_tasks_of_this_user() + processes])):
         try:
-            resource.setrlimit(what, (soft, hard))
-        except (ValueError, OSError):  # the machine's own limit is lower already, or it knows no such limit
+            resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (soft, hard))
+        except (AttributeError, ValueError, OSError):  # the machine's own limit is lower already, or it knows no such limit
             pass
+
+
+def missing_limits() -> list[str]:
+    """In words, what this system cannot limit."""
+    known = {"CPU": "processor time", "AS": "memory", "NPROC": "processes", "FSIZE": "size of files"}
+    held = {name for name in known if hasattr(resource, f"RLIMIT_{name}")} - ({"AS"} if sys.platform == "darwin" else set())  # macOS has the name and does not hold to it
+    return [words for name, words in known.items() if name not in held]
 
 
 def _virtual_memory() -> int:
@@ -134,7 +150,11 @@ def _tasks_of_this_user() -> int:
 
 def watch(*, readable: list[str], scratch: str) -> None:
     """From here on Python itself refuses network, processes, prying, and files outside these folders. It cannot be taken off."""
-    roots, scratch = tuple(os.path.realpath(path) for path in readable), os.path.realpath(scratch)
+    roots, scratch, written = tuple(os.path.realpath(path) for path in readable), os.path.realpath(scratch), []
+    for door in _DOORS:
+        module, _, name = door.partition(".")
+        if hasattr(sys.modules.get(module), name):
+            setattr(sys.modules[module], name, _closed)
 
     def inside(path, folders) -> bool:
         if isinstance(path, int):
@@ -148,6 +168,9 @@ def watch(*, readable: list[str], scratch: str) -> None:
             writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)) if isinstance(flags, int) else any(c in str(mode) for c in "wax+")
             if path is not None and not inside(path, (scratch,) if writes else (*roots, scratch)):
                 raise NotHere(f"the file {os.path.basename(os.fsdecode(path))} is out of bounds: a graded answer reads and writes files in its own empty folder only")
+            written.extend([path] if writes else [])
+            if len(written) > _MANY_FILES:
+                raise NotHere(f"a graded answer may open {_MANY_FILES} files to write in, no more")
         elif event.startswith(_PROCESSES):
             raise NotHere("a graded answer may not start processes")
         elif event.startswith(_NETWORK):

@@ -7,8 +7,8 @@
 
 bubblewrap: the process sees Python, the library without its checks, and an empty folder; no other file, process or network.
 Limits: time, memory, processes, file size and a clean environment hold as before, and an own user where the grader runs as
-root; files and network are then guarded by Python's audit hook alone, which stops what students try, not a determined attacker.
-`isolation` says which it is.
+root; files are then guarded by Linux's Landlock (landlock.py) where the system has it, and by Python's audit hook, which alone
+stops what students try, not a determined attacker. `isolation` says which it is, and what is missing.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from .wire import Channel
 
 ROOT = Path(__file__).resolve().parents[1]
-_OURS = ("__init__.py", "wire.py", "fence.py", "player.py", "worker.py")  # what the process needs of this package
+_OURS = ("__init__.py", "wire.py", "fence.py", "landlock.py", "player.py", "worker.py")  # what the process needs of this package
 _START_SECONDS = 120
 
 
@@ -90,10 +90,12 @@ class Sandbox:
         limits = f"{self.limits.seconds:g} s, {self.limits.memory_mb} MB, {self.limits.processes} processes, {self.limits.file_mb} MB a file for each exercise"
         if self.walls:
             return f"bubblewrap: no network, no file but Python, the library without its checks, and an empty folder; {limits}"
-        network = "no network" if self._about["network"] else "the network guarded by Python's audit hook"
+        landlock = self._about["landlock"]
+        network = "no network" if self._about["network"] else f"the network guarded by {'Landlock (TCP) and ' * (landlock >= 4)}Python's audit hook"
+        missing = f"; not limited on this system: {', '.join(self._about['missing'])}" if self._about["missing"] else ""
         user = {os.geteuid(): "as the user who grades", 0: "as root"}
         return (f"resource limits alone (bubblewrap: {self.refused}): {limits}; {user.get(self._about['user'], 'as a user of its own')} (grade on an account that holds nothing else), {network}, "
-                "files guarded by Python's audit hook")
+                f"files guarded by {'Landlock and Python' if landlock else 'Python'}'s audit hook{'' if landlock else ' alone'}{missing}")
 
     @contextlib.contextmanager
     def play(self):

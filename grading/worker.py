@@ -33,7 +33,8 @@ def main() -> None:
     if libc:
         libc.prctl(_SUBREAPER, 1, 0, 0, 0)
         libc.prctl(_DUMPABLE, 0, 0, 0, 0)
-    _say(control, {"ready": True, "network": bool(alone), "user": os.geteuid()})
+    from grading import fence, landlock
+    _say(control, {"ready": True, "network": bool(alone), "user": os.geteuid(), "landlock": landlock.version(libc), "missing": fence.missing_limits()})
     child, scratch = 0, ""
     while True:
         data, handles, _, _ = socket.recv_fds(control, 1 << 16, 1)
@@ -63,13 +64,13 @@ def _load(settings: dict) -> None:
     import deepgen_lib
     for name in sorted(set(deepgen_lib._LAZY.values()) - {"checks", "widgets"}):
         __import__(f"deepgen_lib.{name}")
-    from grading import fence, player, wire  # noqa: F401
+    from grading import fence, landlock, player, wire  # noqa: F401
 
 
 def _child(handle: int, scratch: str, settings: dict, libc) -> None:
     """Never returns."""
     try:
-        from grading import fence
+        from grading import fence, landlock
         from grading.player import play
         from grading.wire import Channel
         if libc:
@@ -85,6 +86,7 @@ def _child(handle: int, scratch: str, settings: dict, libc) -> None:
             fence.keep_checks_out()
             fence.take_away(message["taken"])
             fence.limit(**message["limits"])
+            landlock.lock(libc, readable=settings["readable"], scratch=scratch)
             fence.watch(readable=settings["readable"], scratch=scratch)
         play(Channel(socket.socket(fileno=handle), limit=settings["limit"]), raise_fence)
     finally:
@@ -95,7 +97,7 @@ def _end(child: int) -> int | None:
     """Kill all descendants, orphans included, and reap them.  -> how `child` ended: its wait status."""
     ended = None
     for _ in range(1000):
-        for number in _children():
+        for number in {*_children(), *([child] if child and ended is None else [])}:  # where /proc does not tell, the child alone is known
             for kill in (os.killpg, os.kill):
                 try:
                     kill(number, signal.SIGKILL)

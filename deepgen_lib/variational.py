@@ -5,12 +5,15 @@
 With f_k = log p(x, h_k) this is log p(x) and its bound; the gap is KL(q ‖ p(h | x)). Every function works row by row
 on tensors (..., K), in nats. `log_joint` and `log_prior` may hold -inf for values that cannot occur.
 """
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .validate import require_probabilities, require_tensor
+from .validate import require_count, require_probabilities, require_tensor
+
+MAX_DRAWS = 2**20  # K^S in importance_weighted_bound
 
 
 class BoundTerms(NamedTuple):
@@ -36,6 +39,20 @@ def gibbs_bound(log_joint: Tensor, q: Tensor) -> Tensor:
     require_probabilities("gibbs_bound", "q", q)
     _require_log("gibbs_bound", "log_joint", log_joint, q)
     return _expectation(q, log_joint) + entropy(q)
+
+
+def importance_weighted_bound(log_joint: Tensor, q: Tensor, *, n_draws: int) -> Tensor:
+    """E[log 1/S Σ_s exp(f_k_s) / q_k_s] over S = n_draws independent draws k_s ~ q, exactly: all K^S of them are gone through.
+
+    S = 1 is gibbs_bound; it rises with S and never above log Σ_k exp(f_k) (Burda, Grosse & Salakhutdinov 2016, theorem 1).  (..., K), (..., K) -> (...,) nats.
+    """
+    require_probabilities("importance_weighted_bound", "q", q)
+    _require_log("importance_weighted_bound", "log_joint", log_joint, q)
+    require_count("importance_weighted_bound", "n_draws", n_draws, maximum=max(1, int(math.log(MAX_DRAWS) / math.log(max(q.shape[-1], 2)))))
+    log_w = torch.where(q > 0, log_joint - q.log(), 0.0)  # a k that q never draws counts for nothing
+    k = torch.cartesian_prod(*[torch.arange(q.shape[-1])] * n_draws).view(-1, n_draws)
+    chance = q[..., k].prod(-1)
+    return _expectation(chance, log_w[..., k].logsumexp(-1) - math.log(n_draws))
 
 
 def log_normaliser(log_joint: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from deepgen_lib.partition import ais_log_partition, reverse_ais_log_partition
 from deepgen_lib.rbm import RBM, base_rate, init_visible_bias, random_rbm
 from deepgen_lib.rbm_training import CDOptions, RBMTrainer
 from deepgen_lib.sampling import gibbs_chain, gibbs_step, parallel_tempering, sample_bernoulli, sample_h_from_v, sample_v_from_h
-from deepgen_lib.variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
+from deepgen_lib.variational import bound_terms, entropy, gap, gibbs_bound, importance_weighted_bound, kl_divergence, log_normaliser, posterior
 from tests import bad_values as bad
 from tests.doors import Door, defined, faults_of, given_at_all, require_all_tried, seeded, door_tests
 
@@ -48,6 +48,7 @@ def doors() -> dict[str, Door]:
         "entropy": Door(entropy, dict(q=q), dict(q=bad.distributions(q))),
         "log_normaliser": Door(log_normaliser, dict(log_joint=normal(B, K)), dict(log_joint=bad.tensors(normal(B, K), shapes=False, **logs))),
         "posterior": Door(posterior, dict(log_joint=normal(B, K)), dict(log_joint=bad.tensors(normal(B, K), shapes=False, **logs))),
+        "importance_weighted_bound": Door(importance_weighted_bound, dict(log_joint=normal(B, K), q=q, n_draws=2), dict(log_joint=bad.tensors(normal(B, K), any_rows=True, **logs), q=bad.distributions(q), n_draws=bad.count(1))),
         "gibbs_bound": Door(gibbs_bound, dict(log_joint=normal(B, K), q=q), dict(log_joint=bad.tensors(normal(B, K), any_rows=True, **logs), q=bad.distributions(q))),
         "gap": Door(gap, dict(log_joint=normal(B, K), q=q), dict(log_joint=bad.tensors(normal(B, K), any_rows=True, **logs), q=bad.distributions(q))),
         "kl_divergence": Door(kl_divergence, dict(q=q, p=q.roll(1, 0)), dict(q=bad.distributions(q), p=bad.distributions(q))),

@@ -136,7 +136,7 @@ def browser_page(*, width: int = 1200, height: int = 1500, scale: float = 1) -> 
 
 
 def _is_local(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
+    return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:", "file:"))
 
 
 def _free_port() -> int:

@@ -7,6 +7,9 @@
     setup    only make .venv, the environment that every other verb makes when it is missing or old
     build    make notebooks, solutions, exercises and the ledger from source/
     release  make the students' exercises and their zip in release/, of all chapters or of those named
+    slides   a slide view of the lectures in slides/, of all chapters or of those named
+    key      the answer key of the exercises in answers/, for teachers
+    exam     an exam sheet and its answers in exams/, drawn from source/exam
     grade    mark the notebooks in submitted/STUDENT/CHAPTER/
     bench    run all benchmarks, or the one named first
 
@@ -88,6 +91,20 @@ def grade(arguments):
     return run(environment.ensure(ROOT), "-m", "tools.grade", *arguments, **QUIET)
 
 
+def slides(arguments):
+    python = environment.ensure(ROOT)
+    environment.pip(python, "--quiet", "--no-deps", "-r", "requirements-slides.lock", root=ROOT)  # reveal.js
+    return run(python, "-m", "tools.slides", *arguments, **QUIET)
+
+
+def key(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.answer_key", *arguments, **QUIET)
+
+
+def exam(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.exam", *arguments, **QUIET)
+
+
 def bench(arguments):
     scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
     if arguments and arguments[0] not in scripts:
@@ -98,7 +115,7 @@ def bench(arguments):
     return first_failure(run(python, scripts[name], *arguments[1:]) for name in names)
 
 
-VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, grade, bench, update)}
+VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, bench, update)}
 
 
 def pull(root):

@@ -1,4 +1,4 @@
-"""Where students' code runs: behind bubblewrap's walls where the machine has them, else under the system's limits alone.
+"""Where students' code runs: behind bubblewrap's walls where the machine has them, else in a container, else under the system's limits alone.
 
     with Sandbox() as sandbox:
         print(sandbox.isolation)
@@ -6,6 +6,7 @@
             ...                            # remote.py talks over play.channel
 
 bubblewrap: the process sees Python, the library without its checks, and an empty folder; no other file, process or network.
+The same in a container (container.py) where bubblewrap is missing and an engine works.
 Limits: time, memory, processes, file size and a clean environment hold as before, and an own user where the grader runs as
 root; files are then guarded by Linux's Landlock (landlock.py) where the system has it, and by Python's audit hook, which alone
 stops what students try, not a determined attacker. `isolation` says which it is, and what is missing.
@@ -25,6 +26,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .container import Container, working_engine
 from .wire import Channel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +71,9 @@ class Sandbox:
         refused = "not wanted" if walls is False else bubblewrap_refusal()
         if walls and refused:
             raise OSError(f"Sandbox: bubblewrap does not work here ({refused}); install it and allow user namespaces, or leave `walls` out")
-        self.limits, self.walls, self.refused, self.control, self._process = limits, not refused, refused, None, None
+        self.engine, no_engine = working_engine() if refused and walls is None else ("", "")
+        self.limits, self.walls, self.refused, self.control, self._process, self._container = limits, not refused or bool(self.engine), refused, None, None, None
+        self.refused += f"; {no_engine}" if no_engine else ""
         self._folder = Path(tempfile.mkdtemp(prefix="grading-"))
         self._folder.chmod(0o755)
         self._stage = _stage(self._folder / "course", extra)
@@ -89,7 +93,7 @@ class Sandbox:
         """What keeps students' code apart, in one sentence for the report."""
         limits = f"{self.limits.seconds:g} s, {self.limits.memory_mb} MB, {self.limits.processes} processes, {self.limits.file_mb} MB a file for each exercise"
         if self.walls:
-            return f"bubblewrap: no network, no file but Python, the library without its checks, and an empty folder; {limits}"
+            return f"{f'a container of {Path(self.engine).name} (bubblewrap: {self.refused})' if self.engine else 'bubblewrap'}: no network, no file but Python, the library without its checks, and an empty folder; {limits}"
         landlock = self._about["landlock"]
         network = "no network" if self._about["network"] else f"the network guarded by {'Landlock (TCP) and ' * (landlock >= 4)}Python's audit hook"
         missing = f"; not limited on this system: {', '.join(self._about['missing'])}" if self._about["missing"] else ""
@@ -125,17 +129,25 @@ class Sandbox:
         self.control, theirs = socket.socketpair()
         here = {"stage": str(self._stage), "scratch": str(self._folder / "empty")}
         there = {"stage": "/course", "scratch": "/empty"} if self.walls else here
-        settings = there | {"walls": self.walls, "user": _spare_user(self.walls), "limit": self.limits.answer_mb * 2**20, "environment": _environment(),
+        settings = there | {"walls": self.walls, "user": 0 if self.engine else _spare_user(self.walls), "limit": self.limits.answer_mb * 2**20, "environment": _environment(),
                             "readable": [*_python_folders(), there["stage"], "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"]}
-        command = [sys.executable, "-I", "-B", f"{there['stage']}/grading/worker.py", str(theirs.fileno()), json.dumps(settings)]
-        command = [*(_bubblewrap(self._stage) if self.walls else []), *command]
+        words = [sys.executable, "-I", "-B", f"{there['stage']}/grading/worker.py", "/talk/line" if self.engine else str(theirs.fileno()), json.dumps(settings)]
+        if self.engine:
+            self._container = Container(self.engine, folder=self._folder)
+            command = self._container.command(*words, stage=self._stage, readable=_python_folders(), environment=_environment(), memory_mb=self.limits.memory_mb, processes=self.limits.processes)
+        else:
+            command = [*(_bubblewrap(self._stage) if self.walls else []), *words]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=_environment(), cwd=self._folder / "empty", stdin=subprocess.DEVNULL,
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=dict(os.environ) if self.engine else _environment(), cwd=self._folder / "empty", stdin=subprocess.DEVNULL,
                                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
         try:
+            if self._container:
+                self.control.close()
+                self.control = self._container.accept(self._process, _START_SECONDS)
             self._about = self._listen(_START_SECONDS)
         except (OSError, EOFError, ValueError):
             self._process.kill()
+            self.control.close()
             raise RuntimeError(f"Sandbox: the worker did not start: {self._process.communicate()[1].decode(errors='replace')[-500:]}") from None
 
     def _stop(self) -> None:
@@ -146,6 +158,8 @@ class Sandbox:
             self._process.kill()
             self._process.wait()
         self._process.stderr.close()
+        if self._container:
+            self._container.end()
 
     def _listen(self, seconds: float) -> dict:
         self.control.settimeout(seconds)

@@ -14,6 +14,7 @@ from deepgen_lib.checks.engine import Exercise, find
 from deepgen_lib.checks.examine import judge
 
 from .assignment import Task, read_assignment
+from .bounded import bounded
 from .find import Submission, find_answer, read_submission
 from .notebook import Trouble, read_cells
 from .remote import Ended, Remote
@@ -21,6 +22,12 @@ from .sandbox import Limits, Sandbox
 from .taken import TAKEN
 
 _SEEDS = 20  # to try, before an exercise is called unfair
+_COMPARING = (60.0, 4096)  # seconds beyond those of the student's code, and MB, for the grader's own part
+
+
+class _TooLong(Ended):
+    def __str__(self) -> str:
+        return "your answer takes too long to compare: is it much larger than what was asked?"
 
 
 class Result(NamedTuple):
@@ -82,7 +89,7 @@ class Grader:
             submission, trouble = read_submission(read_cells(Path(path))), ""
         except Trouble as error:
             submission, trouble = read_submission([]), str(error)
-        results = tuple(_unread(task, trouble) if trouble else self._result(submission, task) for task in self.assignment.tasks)
+        results = tuple(unread(task, trouble) if trouble else self._result(submission, task) for task in self.assignment.tasks)
         return Mark(results, trouble, self.isolation, time.monotonic() - start)
 
     def _result(self, submission: Submission, task: Task) -> Result:
@@ -106,8 +113,9 @@ class Grader:
         if found.missing:
             name, why = next(iter(found.missing.items()))
             return task.exercise.parts[task.names.index(name)].name, why, "", found.notes
+        seed = self._seed(task.exercise)
         with self.sandbox.play() as play:
-            part, complaint, mistake, notes = _judged(Remote(play, seconds=self.sandbox.limits.seconds), found.statements, task, self._seed(task.exercise))
+            part, complaint, mistake, notes = _judged(Remote(play, seconds=self.sandbox.limits.seconds), found.statements, task, seed)
         return part, complaint, mistake, [*found.notes, *(notes if complaint else [])]
 
 
@@ -115,15 +123,16 @@ def _judged(remote: Remote, statements: list, task: Task, seed: int) -> tuple[st
     """(part, complaint, misconception, statements that failed); part and complaint are "" when every answer is right."""
     exercise, part_name, notes = task.exercise, "", []
     try:
-        remote.load(statements, task.kinds, [*TAKEN.get(exercise.id, ()), *exercise.taken])
-        notes = [f"a statement of cell {cell} stopped with {kind}: {text}" for cell, kind, text in remote.notes]
-        for name, part in zip(task.names, exercise.parts):
-            part_name = part.name if len(exercise.parts) > 1 else ""
-            if name not in remote.answers:
-                return part_name, f"{name} could not be made{f': {notes[0]}' if notes else ''}", "", notes
-            verdict = judge(part, remote.answers[name], seed, [])
-            if verdict.complaint:
-                return part_name, verdict.complaint, verdict.misconception, notes
+        with bounded(seconds=remote.play.limits.seconds + _COMPARING[0], memory_mb=_COMPARING[1], late=_TooLong):
+            remote.load(statements, task.kinds, [*TAKEN.get(exercise.id, ()), *exercise.taken])
+            notes = [f"a statement of cell {cell} stopped with {kind}: {text}" for cell, kind, text in remote.notes]
+            for name, part in zip(task.names, exercise.parts):
+                part_name = part.name if len(exercise.parts) > 1 else ""
+                if name not in remote.answers:
+                    return part_name, f"{name} could not be made{f': {notes[0]}' if notes else ''}", "", notes
+                verdict = judge(part, remote.answers[name], seed, [])
+                if verdict.complaint:
+                    return part_name, verdict.complaint, verdict.misconception, notes
     except Ended as error:
         return part_name, str(error), "", notes
     except (RecursionError, MemoryError) as error:  # of ours, on what came back
@@ -131,7 +140,7 @@ def _judged(remote: Remote, statements: list, task: Task, seed: int) -> tuple[st
     return "", "", "", notes
 
 
-def _unread(task: Task, trouble: str) -> Result:
+def unread(task: Task, trouble: str) -> Result:
     return Result(task.exercise.id, task.exercise.title, 0.0, task.points, task.asked, f"not yet: {trouble}", "", "", "", (), 0.0)
 
 

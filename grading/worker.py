@@ -1,6 +1,6 @@
 """The process that students' code descends from: it loads torch and the library once, then forks one child per exercise.
 
-    python -I worker.py FD SETTINGS       FD: a socket to the grader; SETTINGS: JSON, see `sandbox.py`
+    python -I worker.py LINE SETTINGS       LINE: a socket to the grader, its number or its path; SETTINGS: JSON, see `sandbox.py`
 
 It runs no line of a student's itself. On `play` it forks: the child gets a channel, an empty folder, limits and the fence. On
 `end` it kills everything that descends from that child, whatever it did to get away, empties the folder and says how it ended.
@@ -22,19 +22,21 @@ _SUBREAPER, _DUMPABLE = 36, 4
 
 
 def main() -> None:
-    control, settings = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
+    control, settings = _line(sys.argv[1]), json.loads(sys.argv[2])
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    user = os.geteuid()  # before it has a name of its own in namespaces of its own
     alone = settings["walls"] or bool(libc) and libc.unshare(_NEW_NET if os.geteuid() == 0 else _NEW_NET | _NEW_USER) == 0
     if os.geteuid() == 0 and settings["user"]:
         os.setgroups([])
         os.setresgid(*3 * [settings["user"]])
         os.setresuid(*3 * [settings["user"]])
+        user = settings["user"]
     _load(settings)
     if libc:
         libc.prctl(_SUBREAPER, 1, 0, 0, 0)
         libc.prctl(_DUMPABLE, 0, 0, 0, 0)
     from grading import fence, landlock
-    _say(control, {"ready": True, "network": bool(alone), "user": os.geteuid(), "landlock": landlock.version(libc), "missing": fence.missing_limits()})
+    _say(control, {"ready": True, "network": bool(alone), "user": user, "landlock": landlock.version(libc), "missing": fence.missing_limits()})
     child, scratch = 0, ""
     while True:
         data, handles, _, _ = socket.recv_fds(control, 1 << 16, 1)
@@ -50,6 +52,14 @@ def main() -> None:
             shutil.rmtree(scratch, ignore_errors=True)
             _say(control, {"status": status})
     _end(0)
+
+
+def _line(where: str) -> socket.socket:
+    if where.isdigit():
+        return socket.socket(fileno=int(where))
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(where)
+    return line
 
 
 def _load(settings: dict) -> None:

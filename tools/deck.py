@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 LEFT_OUT = re.compile(r"worked exercise|where this goes next|^exercises", re.I)
 NOTICE = "**What to notice.**"
-LONG, LONG_EQUATION = 2.3, 75  # width over height of a picture; characters of TeX
+LONG, LONG_EQUATION = 2.0, 75  # width over height of a picture; characters of TeX
 MAX_TEXT, MAX_HOLDS, MAX_NOTES = 1150, 3, 1500  # characters of text beside a picture; lines that say what holds; characters of notes
 
 
@@ -52,7 +52,7 @@ class Slide:
             return True
         if any(len(tex) > LONG_EQUATION for tex in re.findall(r"\$\$(.+?)\$\$", self.box, flags=re.S)) or (not self.picture and self.table.partition("\n")[0].count("|") > 7):
             return True
-        return aspect(self.picture) > LONG and text < 500 or not (self.box or self.predict) and aspect(self.picture) > 1.7
+        return aspect(self.picture) > LONG and text < 700 or not (self.box or self.predict) and aspect(self.picture) > 1.7
 
     @property
     def shows(self) -> bool:

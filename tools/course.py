@@ -11,6 +11,7 @@
     key      the answer key of the exercises in answers/, for teachers
     exam     an exam sheet and its answers in exams/, drawn from source/exam
     grade    mark the notebooks in submitted/STUDENT/CHAPTER/
+    report   make the class report of what was graded, without names, as a notebook in grades/
     bench    run all benchmarks, or the one named first
 
 TORCH=cpu in the environment takes PyTorch's CPU build. Needs Python 3.11 or newer and nothing else.
@@ -105,6 +106,10 @@ def exam(arguments):
     return run(environment.ensure(ROOT), "-m", "tools.exam", *arguments, **QUIET)
 
 
+def report(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.report", *arguments, **QUIET)
+
+
 def bench(arguments):
     scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
     if arguments and arguments[0] not in scripts:
@@ -115,7 +120,7 @@ def bench(arguments):
     return first_failure(run(python, scripts[name], *arguments[1:]) for name in names)
 
 
-VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, bench, update)}
+VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, report, bench, update)}
 
 
 def pull(root):

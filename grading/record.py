@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .score import Result
 
 FORMAT, HAND = 1, "graded by hand"
+WAITS, NOTHING = "waits for grading by hand", "nothing is written"  # what such a result says before somebody gave points
 _NUMBERS = ("days_late", "penalty", "points", "final", "possible", "seconds")
 _NAME = re.compile(r"[\w@+-][\w@+. -]*", flags=re.UNICODE)
 

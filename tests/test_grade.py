@@ -1,66 +1,85 @@
-"""make grade: a right hand-in gets full marks, the stub none, hidden tests count, and the course itself is left as it is."""
+"""make grade, the command: zip in, points, summary and gradebooks out, in plain words; what cannot be met is said before anything is graded."""
 import csv
 import shutil
+import zipfile
 from pathlib import Path
 
-import nbformat
 import pytest
 
-from tools.grade import grade, main
-
-ROOT = Path(__file__).resolve().parents[1]
-STEM = "01_toy"
-ANSWER = "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
-CHECK = "assert double(2) == 4\n### BEGIN HIDDEN TESTS\nassert double(3) == 6\n### END HIDDEN TESTS"
-
-
-def notebook(answer: str, check: str) -> nbformat.NotebookNode:
-    about = {"schema_version": 3, "task": False}
-    answer_cell, check_cell = nbformat.v4.new_code_cell(answer, id="answer"), nbformat.v4.new_code_cell(check, id="check")
-    answer_cell.metadata.nbgrader = about | {"grade_id": "ex-1", "grade": False, "locked": False, "solution": True}
-    check_cell.metadata.nbgrader = about | {"grade_id": "check-1", "grade": True, "locked": True, "solution": False, "points": 2}
-    kernel = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
-    return nbformat.v4.new_notebook(cells=[answer_cell, check_cell], metadata=kernel)
-
-
-def put(path: Path, *sources: str) -> None:
-    path.parent.mkdir(parents=True)
-    nbformat.write(notebook(*sources), path)
+from grading import batch
+from grading.record import read_records
+from tests.grading_course import POLICY, STEM, TEXT, WRONG, Here, hand_in, small_course, with_answer
+from tools import grade
+from tools.course import ROOT
 
 
 @pytest.fixture
-def course(tmp_path: Path) -> Path:
+def course(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(batch, "Pool", Here)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    for name in ("DEEPGEN_KEY", "DEEPGEN_PRIVATE"):
+        monkeypatch.delenv(name, raising=False)
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    put(tmp_path / f"solutions/{STEM}/{STEM}.ipynb", ANSWER, CHECK)
+    small_course(tmp_path)
     return tmp_path
 
 
-def marks(course: Path) -> dict[str, float]:
-    with open(course / "grades.csv") as lines:
-        return {row["student_id"]: float(row["score"]) for row in csv.DictReader(lines)}
+def run(course: Path, *arguments: str) -> int:
+    return grade.main(["--root", str(course), "--seconds", "4", "--memory-mb", "512", *arguments])
 
 
-def test_marks(course):
-    hand_ins = {"right": "def double(x):\n    return x + x", "stub": "def double(x):\n    raise NotImplementedError()",
-                "memorised": "def double(x):\n    return 4"}  # passes the visible check alone
-    for student, answer in hand_ins.items():
-        put(course / f"submitted/{student}/{STEM}/{STEM}.ipynb", answer, "assert double(2) == 4")
-    grade(course)
-    assert marks(course) == {"right": 2.0, "stub": 0.0, "memorised": 0.0}
-    assert (course / f"feedback/right/{STEM}/{STEM}.html").exists()
-    assert not (course / "exercises").exists()
+def test_from_a_download_to_gradebooks(course, capsys):
+    with zipfile.ZipFile(course / f"{STEM} submissions.zip", "w") as archive:
+        for name, answer in (("adalovelace_11_901_08_vae-1.ipynb", with_answer(text=TEXT)), ("bobdylan_LATE_12_902_08_vae.ipynb", with_answer(WRONG))):
+            path = hand_in(course / "made", "x", answer)
+            archive.write(path, name)
+        archive.writestr("../escape.ipynb", "{}")
+    assert run(course, "--zip", str(course / f"{STEM} submissions.zip")) == 0
+    said = capsys.readouterr().out
+    for words in ("2 hand-ins new or changed", "its path leads out of the folder", "Graded 2 of 2 hand-ins", "Isolation: ", "1 derivations and discussions wait", "Look at  12 08_vae: the platform marks this as handed in late"):
+        assert words in said, said
+    with open(course / "grades/canvas.csv", encoding="utf-8", newline="") as lines:
+        rows = list(csv.reader(lines))
+    assert rows == [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", STEM], ["    Points Possible", "", "", "", "", "5"], ["11", "11", "", "", "", "2.00"], ["12", "12", "", "", "", "0.00"]]
+    for name in (f"feedback/11/{STEM}/{STEM}.html", f"autograded/12/{STEM}/{STEM}.ipynb", f"grades/moodle_{STEM}.csv", "gradebook.db", "grades/.key"):
+        assert (course / name).exists(), name
+    assert run(course, "08", "--zip", str(course / f"{STEM} submissions.zip")) == 0
+    said = capsys.readouterr().out
+    assert "0 hand-ins new or changed, 2 as before" in said and "Graded 0 of 2 hand-ins; 2 were graded before" in said
 
 
-@pytest.mark.parametrize("handed_in, asked, words", [([], [], "no hand-in of any chapter"), ([STEM], ["02_other"], "no hand-in of 02_other")])
-def test_nothing_to_mark_is_said(course, capsys, handed_in, asked, words):
-    for stem in handed_in:
-        put(course / f"submitted/s/{stem}/{stem}.ipynb", ANSWER, CHECK)
-    assert main(["--root", str(course), *asked]) == 1
-    assert words in capsys.readouterr().err
+def test_a_late_policy_and_a_regrade_that_changes_points_are_shown(course, capsys):
+    hand_in(course, "ada", with_answer(WRONG), at="2026-11-23 05:00:00 UTC")
+    (course / "grades").mkdir()
+    (course / "grades/late.toml").write_text("".join(f"{key} = {value}\n" for key, value in POLICY.items()) + f"[deadlines]\n{STEM} = 2026-11-22T05:00:00+00:00\n")
+    assert run(course, "--no-database") == 0 and "1 late" in capsys.readouterr().out
+    hand_in(course, "ada", with_answer())
+    assert run(course, "--no-database", "--regrade", "ada") == 0
+    assert "Changed: ada 08_vae: 0 -> 2" in capsys.readouterr().out
+    record, = read_records(course)
+    assert (record.points, record.penalty, record.final) == (2.0, 0.25, 1.5)
 
 
-def test_a_course_that_nbgrader_refuses_fails(course, capfd):
-    shutil.rmtree(course / "solutions")
-    put(course / f"submitted/s/{STEM}/{STEM}.ipynb", ANSWER, CHECK)
-    assert main(["--root", str(course)]) == 1
-    assert "nbgrader generate_assignment failed" in capfd.readouterr().err
+@pytest.mark.parametrize("handed_in, arguments, words", [
+    (False, (), "no hand-in of any chapter"), (True, ("99",), "'99' is no chapter"), (True, ("09",), "no hand-in of 09_vqvae_losses; expected submitted/STUDENT/CHAPTER/CHAPTER.ipynb, found 08_vae"), (True, ("--workers", "0"), "expected numbers above 0"), (True, ("--seconds", "-1"), "expected numbers above 0"),
+    (True, ("--zip", "{root}/none.zip"), "is no zip"), (True, ("--late", "{root}/none.toml"), "none.toml cannot be read"), (True, ("--roster", "{root}/nbgrader_config.py"), "expected the gradebook that Canvas exports"),
+    (True, ("--released", "{root}/grades"), "holds no CHAPTER/CHAPTER.ipynb"), (True, ("--regrade", "zoe"), "zoe handed nothing in"),
+], ids=range(10))
+def test_what_cannot_be_met_is_said_and_nothing_is_graded(course, capsys, handed_in, arguments, words):
+    if handed_in:
+        hand_in(course, "ada", with_answer())
+    assert run(course, *(argument.format(root=course) for argument in arguments)) == 1
+    assert words in capsys.readouterr().err and not list(course.glob("grades/*/*.json"))
+
+
+def test_a_stopped_run_says_so(course, capsys, monkeypatch):
+    monkeypatch.setattr(grade, "grade_course", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert run(course) == grade.STOPPED and "make grade goes on from here" in capsys.readouterr().err
+
+
+def test_the_private_course_comes_first_where_it_has_the_chapter(course, monkeypatch):
+    small_course(course / "mine")
+    assert grade.released_notebooks(course)[STEM] == course / f"exercises/{STEM}/{STEM}.ipynb"
+    monkeypatch.setenv("DEEPGEN_PRIVATE", str(course / "mine"))
+    found = grade.released_notebooks(course)
+    assert found[STEM] == course / f"mine/exercises/{STEM}/{STEM}.ipynb" and found["02_rbm"] == ROOT / "exercises/02_rbm/02_rbm.ipynb"

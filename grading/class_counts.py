@@ -15,7 +15,7 @@ from .record import HAND, Record
 from .score import Result
 
 SMALLEST = 3
-SOLVED, OTHER = "solved", "other, each fewer than 3"
+SOLVED, OTHER = "solved", "other"
 NOTHING, STOPPED, UNKNOWN = "nothing written", "the code stopped or did not run", "no known mistake"
 LATE = ((0.0, "on time"), (1.0, "1 day"), (3.0, "3 days"), (7.0, "7 days"), (float("inf"), "later"))
 _EMPTY = ("nothing is written", "not written yet", "your notebook does not define", "the empty start")
@@ -27,8 +27,8 @@ class ExerciseCounts(NamedTuple):
     title: str
     n: int
     solved: int                  # exact: not to be shown as it is, see `share`
-    reasons: dict[str, int]      # solved, known mistakes and other reasons, merged
-    parts: dict[str, int]        # solved, and the part that failed first, merged; {} where there is one part
+    reasons: dict[str, int]      # why not solved: known mistakes and other reasons, merged
+    parts: dict[str, int]        # the part that failed first, merged; {} where there is one part
     hints: dict[str, str]        # known mistake -> the hint that its students got
 
 
@@ -59,10 +59,13 @@ def share(count: int, n: int) -> str:
     return f"all but fewer than {SMALLEST}" if n - count < SMALLEST else f"{count} of {n} ({100 * count / n:.0f} %)"
 
 
-def merged(counts: Mapping[str, int]) -> dict[str, int]:
-    """Groups of at least 3, the largest first; the others as one, to which the smallest of the rest is added while that one is small."""
+def merged(counts: Mapping[str, int], *, hidden: int = 0) -> dict[str, int]:
+    """Groups of at least 3, the largest first; the others as one, to which the smallest of the rest is added while that one is small.
+
+    hidden: students outside these groups whose number is not to be found as what is left over; they are added to the others.
+    """
     ordered = sorted(((name, count) for name, count in counts.items() if count > 0), key=lambda pair: (-pair[1], pair[0]))
-    shown, rest = [pair for pair in ordered if pair[1] >= SMALLEST], sum(count for _, count in ordered if count < SMALLEST)
+    shown, rest = [pair for pair in ordered if pair[1] >= SMALLEST], hidden + sum(count for _, count in ordered if count < SMALLEST)
     while 0 < rest < SMALLEST and shown:
         rest += shown.pop()[1]
     return dict(shown) | ({OTHER: rest} if rest >= SMALLEST else {})
@@ -73,7 +76,8 @@ def merged_ranges(counts: Sequence[int]) -> list[tuple[int, int, int]]:
     ranges = [(i, i, count) for i, count in enumerate(counts)]
     while len(ranges) > 1 and (small := [i for i, one in enumerate(ranges) if 0 < one[2] < SMALLEST]):
         i = small[-1]
-        low, high = (i - 1, i) if i == len(ranges) - 1 or (i > 0 and 0 < ranges[i - 1][2] <= ranges[i + 1][2]) else (i, i + 1)
+        before, after = (ranges[j][2] if 0 <= j < len(ranges) else -1 for j in (i - 1, i + 1))
+        low, high = (i - 1, i) if after < 1 <= before or 1 <= before <= after or (before == 0 and after < 1) else (i, i + 1)
         ranges[low:high + 1] = [(ranges[low][0], ranges[high][1], ranges[low][2] + ranges[high][2])]
     return ranges
 
@@ -108,8 +112,10 @@ def reason_of(result: Result) -> str:
 
 
 def _exercise(exercise: str, title: str, results: Sequence[Result]) -> ExerciseCounts:
-    reasons = Counter(map(reason_of, results))
-    parts = Counter(SOLVED if reason_of(result) == SOLVED else result.part or "no part" for result in results)
-    several = any(result.part for result in results)
+    wrong = [result for result in results if reason_of(result) != SOLVED]
+    solved = len(results) - len(wrong)
+    reasons, parts = Counter(map(reason_of, wrong)), Counter(result.part or "before any part" for result in wrong)
+    hidden, several = solved if solved < SMALLEST else 0, any(result.part for result in wrong)
     hints = {result.misconception: result.hint for result in results if result.misconception and result.hint}
-    return ExerciseCounts(exercise, title, len(results), reasons[SOLVED], merged(reasons), merged(parts) if several else {}, hints)
+    small = len(wrong) < SMALLEST
+    return ExerciseCounts(exercise, title, len(results), solved, {} if small else merged(reasons, hidden=hidden), merged(parts, hidden=hidden) if several and not small else {}, hints)

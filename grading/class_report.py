@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 
 from deepgen_lib.checks import registered
 
-from .class_counts import NOTHING, OTHER, SMALLEST, SOLVED, STOPPED, UNKNOWN, ChapterCounts, ExerciseCounts, chapter_counts, share
+from .class_counts import NOTHING, OTHER, SMALLEST, STOPPED, UNKNOWN, ChapterCounts, ExerciseCounts, chapter_counts, share
 from .feedback import chapter_title
 from .record import Record
 from .tempting import kind_of
@@ -68,7 +68,7 @@ def chapter_cells(counts: ChapterCounts) -> list[NotebookNode]:
 def topics(counts: ChapterCounts) -> list[Topic]:
     """Known mistakes of at least 3 students, the most frequent first."""
     found = [Topic(one.id, one.title, name, count, one.n, one.hints.get(name, "")) for one in counts.exercises for name, count in one.reasons.items()
-             if name not in (SOLVED, OTHER, NOTHING, STOPPED, UNKNOWN)]
+             if name not in (OTHER, NOTHING, STOPPED, UNKNOWN)]
     return sorted(found, key=lambda topic: (-topic.count, topic.exercise, topic.mistake))
 
 
@@ -76,7 +76,8 @@ def _talk(counts: ChapterCounts, found: list[Topic]) -> str:
     lines = ["### What to talk about next lesson", ""]
     for number, topic in enumerate(found[:TOPICS], 1):
         message, question = message_of(topic.exercise, topic.mistake)
-        lines += [f"{number}. **{topic.mistake}**, in {topic.exercise} ({topic.title}), {topic.count} of {topic.n}. {_sentence(message)}",
+        says = f": {message.rstrip('.')}" if message else ""
+        lines += [f"{number}. **{topic.mistake}**, in {topic.exercise} ({topic.title}), {topic.count} of {topic.n}{says}.",
                   f"    - Why it is tempting: {kind_of(topic.mistake, message, question=question).why}", f"    - A hint: {topic.hint}" if topic.hint else ""]
     if not found:
         lines.append(f"No known mistake was made by {SMALLEST} or more.")
@@ -102,12 +103,12 @@ def _solved(name: str, counts: ChapterCounts) -> list[NotebookNode]:
 
 
 def _first_reason(one: ExerciseCounts) -> list[str]:
-    reasons = [(reason, count) for reason, count in one.reasons.items() if reason not in (SOLVED, OTHER)]
+    reasons = [(reason, count) for reason, count in one.reasons.items() if reason != OTHER]
     return [reasons[0][0], str(reasons[0][1])] if reasons else [f"none of {SMALLEST} or more", ""]
 
 
 def _mistakes(name: str, counts: ChapterCounts, found: list[Topic]) -> list[NotebookNode]:
-    rows = {f"{topic.exercise} {topic.mistake}": [topic.count, _sentence(message_of(topic.exercise, topic.mistake)[0])] for topic in found}
+    rows = {f"{topic.exercise} {topic.mistake}": [topic.count, message_of(topic.exercise, topic.mistake)[0]] for topic in found}
     bars = {"\n".join(textwrap.wrap(f"{topic.exercise} {topic.mistake}", 13)): topic.count for topic in found[:PICTURED]}
     picture = [f"mistakes = {_literal(bars)}", 'plots.bars(list(mistakes), list(mistakes.values()),', f'           ylabel="students of {counts.n}", says="The most frequent known mistakes.")']
     note = f"### Known mistakes\n\nCounted once for each student and exercise. A mistake of fewer than {SMALLEST} is left out."
@@ -115,7 +116,7 @@ def _mistakes(name: str, counts: ChapterCounts, found: list[Topic]) -> list[Note
 
 
 def _parts(name: str, counts: ChapterCounts) -> list[NotebookNode]:
-    rows = {f"{one.id} {part}": [count] for one in counts.exercises for part, count in one.parts.items() if part != SOLVED}
+    rows = {f"{one.id} {part}": [count] for one in counts.exercises for part, count in one.parts.items()}
     words = "### The part that failed first\n\nOf exercises with several answers, which are checked in this order of the notebook: the first one that is not right."
     return [_text(f"{name}-parts", words), _code(f"{name}-parts-table", _table(rows, ["students"]))] if rows else []
 
@@ -126,10 +127,6 @@ def _spread(name: str, counts: ChapterCounts) -> list[NotebookNode]:
         code = [f"{what} = {_literal(groups)}", f'plots.bars(list({what}), list({what}.values()), xlabel="{label}",', f'           ylabel="students of {counts.n}", says="{says}")']
         cells.append(_code(f"{name}-{what}-picture", "\n".join(code)))
     return cells
-
-
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:].rstrip(".") + "." if message else ""
 
 
 def _table(rows: dict[str, list], columns: list[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deepgen_lib.checks import registered
 
+from .batch import NOTHING, WAITS
 from .page import isolated, page, prose, text
 from .record import HAND, Record, is_name, write_whole
 from .score import Result
@@ -47,14 +48,16 @@ def chapter_title(stem: str) -> str:
 
 def state_of(result: Result) -> tuple[str, str]:
     """(one of good, bad, wait; what it means in words)"""
+    if result.part == HAND and not result.possible:
+        return "good" if result.points >= 0 else "bad", "changed by hand"
     if result.part == HAND:
-        return ("good", "read") if result.points else ("wait", "for a reader") if "waits" in result.feedback else ("bad", "not written")
+        return ("wait", "for a reader") if result.feedback.startswith(WAITS) else ("bad", "not written") if result.feedback == NOTHING else ("good" if result.points else "bad", "read")
     return ("good", "solved") if result.possible and result.points >= result.possible else ("bad", "not yet")
 
 
 def number(value: float) -> str:
-    """2.0 -> 2, 2.25 -> 2.25."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
+    """2.0 -> 2, 2.25 -> 2.25, -1 with a minus sign."""
+    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0", value > -0.005).replace("-", "−")
 
 
 def _who(record: Record) -> str:
@@ -99,7 +102,7 @@ def _overview(record: Record) -> str:
 
 
 def _name(result: Result) -> str:
-    return text(result.title, limit=120) if result.part == HAND else f"{text(result.exercise, limit=20)} {text(result.title, limit=120)}"
+    return text(result.title, limit=120) if result.part == HAND and result.possible else f"{text(result.exercise, limit=20)} {text(result.title, limit=120)}"
 
 
 def _exercise(result: Result, number_: int) -> str:
@@ -110,10 +113,11 @@ def _exercise(result: Result, number_: int) -> str:
 
 
 def _by_hand(result: Result) -> list[str]:
-    sentence = {"good": "A person has read your text.", "wait": "A person reads your text and gives these points; the levels stand in the notebook above it.",
-                "bad": "There is no text yet; the levels stand in the notebook above its place."}[state_of(result)[0]]
-    extra = [] if result.feedback.startswith(("waits", "nothing")) or not result.feedback else [f'<p class="said">{isolated(result.feedback)}</p>']
-    return [f"<p>{sentence}</p>", *extra]
+    sentence = {"read": "A person has read your text.", "changed by hand": "A person has changed the points of this exercise.",
+                "for a reader": "A person reads your text and gives these points; the levels stand in the notebook above it.",
+                "not written": "There is no text yet; the levels stand in the notebook above its place."}[state_of(result)[1]]
+    said = result.feedback.removeprefix(WAITS).removeprefix("; ").removeprefix(NOTHING)
+    return [f"<p>{sentence}</p>", *([f'<p class="said">{isolated(said)}</p>'] if said else [])]
 
 
 def _asked(result: Result) -> list[str]:

@@ -57,6 +57,23 @@ def test_the_page_says_what_a_student_needs():
     assert "not yet (energy" not in words and words.count("rewards a spread-out q") == 1
 
 
+@pytest.mark.parametrize("change, state, said", [
+    ({}, ("wait", "for a reader"), "A person reads your text"),
+    ({"feedback": "waits for grading by hand; so far: nice start"}, ("wait", "for a reader"), "nice start"),
+    ({"feedback": "nothing is written"}, ("bad", "not written"), "There is no text yet"),
+    ({"feedback": "the third reason is missing", "points": 2.0}, ("good", "read"), "the third reason is missing"),
+    ({"feedback": "off the question"}, ("bad", "read"), "off the question"),
+    ({"feedback": "shown at the board", "points": -0.5, "possible": 0.0}, ("bad", "changed by hand"), "−0.5 of 0 points"),
+], ids=["waits", "comment", "empty", "read", "zero", "changed"])
+def test_what_a_person_gives_is_said(change, state, said):
+    result = TEXT._replace(**change)
+    assert feedback.state_of(result) == state and said in Page(feedback_page(RECORD._replace(results=(result,)))).text
+
+
+def test_numbers_are_short():
+    assert [feedback.number(x) for x in (0, 2.0, 2.25, 1 / 3, 10, -1.5, -0.001)] == ["0", "2", "2.25", "0.33", "10", "−1.5", "0"]
+
+
 def test_on_time_there_is_no_line_about_being_late():
     assert "Late" not in Page(feedback_page(RECORD._replace(days_late=0.0, penalty=0.0, final=2.0))).text
 

@@ -76,10 +76,10 @@ def grade_all(hand_ins: list[HandIn], settings: Settings, *, workers: int = 2) -
     chapters = {hand_in.chapter for hand_in in hand_ins}
     longest = max([len(read_assignment(Path(settings.released[chapter])).tasks) for chapter in chapters], default=0)
     with Pool(workers) as pool:
-        settings = settings._replace(seeds=_seeds(chapters, settings, pool))
+        settings = settings._replace(seeds=find_seeds(chapters, settings, pool))
         for hand_in, outcome in pool.work(functools.partial(grade_and_keep, settings), hand_ins, seconds=300 + 3 * longest * settings.limits.seconds):
             if isinstance(outcome, Lost):
-                outcome = _lost(hand_in, settings, outcome.why)
+                outcome = lost(hand_in, settings, outcome.why)
                 write_record(record_path(Path(settings.root), hand_in.chapter, hand_in.student), outcome)
             yield hand_in, outcome
 
@@ -141,7 +141,7 @@ def refreshed(record: Record, submitted_at: str, policy: Policy) -> Record:
     return record._replace(submitted_at=submitted_at, days_late=late.days, penalty=late.penalty, points=points, possible=possible, final=round(points * (1 - late.penalty), 4))
 
 
-def _lost(hand_in: HandIn, settings: Settings, why: str) -> Record:
+def lost(hand_in: HandIn, settings: Settings, why: str) -> Record:
     assignment = read_assignment(Path(settings.released[hand_in.chapter]))
     why = f"this notebook could not be graded ({why}); it will be tried again, or looked at by hand"
     return _record(hand_in, settings, "", tuple(unread(task, why) for task in assignment.tasks) + _written([], assignment), why)
@@ -177,7 +177,7 @@ def sha256_of(path: Path) -> str:
         return ""
 
 
-def _seeds(chapters: set[str], settings: Settings, pool: Pool) -> dict[str, dict[str, int]]:
+def find_seeds(chapters: set[str], settings: Settings, pool: Pool) -> dict[str, dict[str, int]]:
     """The seed of every exercise of these chapters, searched once and kept beside the key, which they are as secret as."""
     path = Path(settings.root) / "grades" / ".seeds.json"
     try:

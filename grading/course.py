@@ -47,6 +47,7 @@ class Wanted(NamedTuple):
     limits: Limits = Limits()
     walls: bool | None = None
     database: bool = True
+    scheduler: str = ""                     # of dask.distributed, tcp://HOST:PORT; "": on this machine
 
 
 def grade_course(root: Path, wanted: Wanted, *, released: dict[str, Path], policy: Policy = Policy(), rosters: Iterable[Roster] = (), show: Callable = lambda each, **_: each) -> Outcome:
@@ -63,13 +64,23 @@ def grade_course(root: Path, wanted: Wanted, *, released: dict[str, Path], polic
         kept, todo = _divide(hand_ins, settings, wanted.regrade)
         before = {place: record.points for place, record in kept.items() if any((one.chapter, one.student) == place for one in todo)}
         start = time.monotonic()
-        graded = [record for _, record in show(grade_all(todo, settings, workers=wanted.workers), total=len(todo), desc="grading", unit="hand-in")] if todo else []
+        graded = [record for _, record in show(_graded(todo, settings, wanted), total=len(todo), desc="grading", unit="hand-in")] if todo else []
         seconds = time.monotonic() - start
         kept |= {(record.chapter, record.student): record for record in graded}
         records, said = _in_step(root, hand_ins, [kept[place] for place in sorted(kept)], settings, wanted.database)
         _feedback(root, records)
         files, more = write_gradebooks(root, read_records(root), rosters)
         return Outcome(records, [record for record in records if any((record.chapter, record.student) == (one.chapter, one.student) for one in graded)], before, seconds, files, said + more, found.refused)
+
+
+def _graded(todo: list[HandIn], settings: Settings, wanted: Wanted) -> Iterable[tuple[HandIn, Record]]:
+    """Here, or by the workers of a scheduler."""
+    if not wanted.scheduler:
+        yield from grade_all(todo, settings, workers=wanted.workers)
+        return
+    from .spread import connect, grade_spread
+    with connect(wanted.scheduler) as client:
+        yield from grade_spread(client, todo, settings, seed_workers=wanted.workers)
 
 
 def released_notebooks(root: Path, folder: Path | None = None) -> dict[str, Path]:

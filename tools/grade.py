@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--zip", action="append", default=[], type=Path, metavar="FILE", help="a download of Canvas or Moodle, to be unpacked into submitted/ first")
     parser.add_argument("--regrade", nargs="?", const="", metavar="STUDENT", help="grade again though nothing changed: one student, or all; scores by hand stay")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="hand-ins at a time (default: one per processor core, %(default)s)")
+    parser.add_argument("--scheduler", default="", metavar="tcp://HOST:PORT", help="of dask.distributed, whose workers grade instead (INSTRUCTORS.md, Beyond one machine)")
     parser.add_argument("--late", type=Path, metavar="FILE", help="deadlines and what being late costs (default: grades/late.toml)")
     parser.add_argument("--roster", action="append", default=[], type=Path, metavar="FILE", help="what Canvas or Moodle exported (default: grades/rosters/*.csv)")
     parser.add_argument("--released", type=Path, metavar="FOLDER", help="the notebooks that students got (default: exercises/ of DEEPGEN_PRIVATE, where it has the chapter, else exercises/)")
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> Outcome:
         print(f"{path.name}: {len(collected.written)} hand-ins new or changed, {collected.same} as before.", *(f"  refused  {line}" for line in collected.refused), sep="\n")
     regrade = None if options.regrade is None else frozenset({options.regrade} - {""})
     limits = Limits(seconds=options.seconds, memory_mb=options.memory_mb)
-    wanted = Wanted(tuple(dict.fromkeys(chapters)), regrade, options.workers, limits, database=not options.no_database)
+    wanted = Wanted(tuple(dict.fromkeys(chapters)), regrade, options.workers, limits, database=not options.no_database, scheduler=options.scheduler)
     return grade_course(root, wanted, released=released, policy=policy, rosters=rosters, show=tqdm)
 
 

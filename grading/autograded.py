@@ -69,14 +69,19 @@ def _cells(record: Record, handed_in: str, released: list[dict], assignment: Ass
     order, said = list(names), _said(record, assignment)
     own = _own_cells(handed_in, set(names), assignment)
     if own is None:
-        return [_note(record.trouble or "The file cannot be read.")] + [_graded(cell, cell, said) for cell in released]
+        return _numbered([_note(record.trouble or "The file cannot be read.")] + [_graded(cell, cell, said) for cell in released])
     cells, used = ([_note(record.trouble)] if record.trouble else []), {cell["grade_id"] for cell in own}
     cells += [_graded(_new(cell), names.get(cell["grade_id"]), said) for cell in own]
     for name in (name for name in order if name not in used):
         before = order[:order.index(name)]
         place = next((place for place in range(len(cells) - 1, -1, -1) if _name(cells[place]) in before), -1)
         cells.insert(place + 1, _graded(names[name], names[name], said))
-    for number, cell in enumerate(cells):  # ids of a student may be double, or none
+    return _numbered(cells)
+
+
+def _numbered(cells: list[dict]) -> list[dict]:
+    """With new ids, as a student's may be double, or none."""
+    for number, cell in enumerate(cells):
         cell["id"] = _name(cell) if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", _name(cell)) else f"cell-{number}"
     return cells
 

@@ -26,8 +26,13 @@ TAKEN: dict[str, tuple[str, ...]] = {
     "8.3": ("linear_gaussian.LinearGaussian.best_q",),
     "9.3": ("vector_quantisation.vq_losses", "vector_quantisation.losses"),
     "10.2": ("vector_quantisation.perplexity",),
+    "11.1": ("nvae.NVAEConfig.latent_shapes", "nvae.NVAEConfig.latent_sizes"),
+    "11.2": ("nvae.generative_cell_parameters", "nvae.encoder_cell_parameters"),
+    "11.6": ("nvae.SpectralPenalty",),
     "12.1": _RESIDUAL,
     "12.2": ("residual_normal.relative_to",),
     "12.4": _RESIDUAL,
     "12.6": ("nvae.balance_weights",),
+    "14.1": ("roofline.cost", "roofline.half_step_work"),
+    "14.6": ("kernels.code_totals",),
 }

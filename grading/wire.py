@@ -27,6 +27,9 @@ _ARRAYS = set("float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint
 _MODELS = {"RBM": "deepgen_lib.rbm", "BernoulliMixture": "deepgen_lib.mixture"}  # models that hold arrays alone
 
 
+_OBJECTS = {"TwoWays": "deepgen_lib.nvae.two_ways"}  # what exercises hand over beside arrays: sent as what `plain` says of them, never taken back
+
+
 class WireError(ValueError):
     """What came is not a frame, or is larger than agreed."""
 
@@ -99,6 +102,8 @@ def encode(value, blobs: list[bytes], asks: list | None = None, depth: int = 0) 
     if kind.__name__ in _MODELS and kind.__module__ == _MODELS[kind.__name__]:
         state = {name: encode(item, **more) for source in (value._parameters, value._buffers) for name, item in source.items()}
         return {"t": "model", "name": kind.__name__, "state": state}
+    if kind.__name__ in _OBJECTS and kind.__module__ == _OBJECTS[kind.__name__]:
+        return {"t": "object", "name": kind.__name__, "v": encode(value.plain(), **more)}
     if asks is not None and callable(value):
         asks.append(value)
         return {"t": "ask", "id": len(asks) - 1}
@@ -128,6 +133,8 @@ def decode(tree, body: bytes, asked=None):
         return _model(tree, body)
     if kind == "ask" and asked is not None:
         return asked(tree["id"])
+    if kind == "object" and asked is not None:
+        return getattr(importlib.import_module(_OBJECTS[tree["name"]]), tree["name"]).from_plain(decode(tree["v"], body))
     if kind == "other":
         return _stranger(str(tree["name"]), tree.get("routine") is True)
     return _refuse(kind)

@@ -16,7 +16,7 @@ INNER = {"bend": "practical without the questions", "relative_to": "inner loop",
          "Encoder": "built by NVAE", "TopDown": "built by NVAE", "Tail": "built by NVAE", "Group": "built by NVAE", "Posterior": "built by NVAE", "SqueezeExcite": "built by the cells",
          "Upsample": "no argument", "ResidualCell": "built by the cells", "squeeze_width": "asked through squeeze_parameters", "head_channels": "asked by NVAE", "head_log_likelihood": "asked by NVAE",
          "head_mean": "asked by NVAE", "head_draw": "asked by NVAE", "weighted_kl": "inner loop", "evaluating": "inner", "MaskedConv": "built by FlowCell",
-         "PosteriorFlow": "built by NVAE"}
+         "PosteriorFlow": "built by NVAE", "TwoWays": "made for exercise 11.4 alone"}
 NO_MODULES = [None, 3, "model", torch.zeros(2), [nn.Linear(1, 1)]]
 NO_CONFIGS = st.sampled_from([None, "MNIST", 3, {"groups": (1, 2)}]).map(lambda value: (value, type(value).__name__))
 NO_GENERATORS = bad.of(bad.NO_GENERATORS[1:])  # None is torch's own

@@ -71,6 +71,16 @@ def test_everything_else_is_a_stranger_with_a_name(value, name):
     assert isinstance(back, Stranger) and type(back).__name__ == name and not vars(back)
 
 
+@pytest.mark.parametrize("relation", ["shared", "tied", "copies", "strangers"])
+def test_what_two_ways_have_in_common_goes_to_the_student_and_nothing_comes_back(relation):
+    from deepgen_lib.checks.nvae import _program, _relation
+    blobs: list[bytes] = []
+    tree = json.loads(json.dumps(encode(_program(relation, 3), blobs)))
+    assert relation not in json.dumps(tree) and _relation(decode(tree, b"".join(blobs), asked=lambda number: None)) == relation
+    with pytest.raises(WireError):
+        decode(tree, b"".join(blobs))
+
+
 def test_a_loop_of_lists_and_a_deep_one_end():
     loop: list = []
     loop.append(loop)

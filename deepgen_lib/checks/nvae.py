@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..nvae.two_ways import TwoWays
 from .engine import Exercise, Part, register
 
 CHAPTER = "11_nvae_architecture"
@@ -182,48 +183,38 @@ who_hears = register(Exercise(
 SAME, TIED, COPIES, STRANGERS = "shared", "tied", "copies", "strangers"
 
 
-class Program:
-    """A program with two ways down, `one` for the priors and `other` for the posteriors, both a convolution or the like; update() trains it by one step."""
-
-    def __init__(self, relation: str, seed: int):
-        rng = torch.Generator().manual_seed(seed)
-        self.one, self.other = nn.Linear(3, 2).double(), nn.Linear(3, 2).double()
-        for layer in (self.one, self.other):
-            for p in layer.parameters():
-                p.data.normal_(generator=rng)
-        if relation == SAME:
-            self.other = self.one
-        elif relation == TIED:
-            self.other.weight, self.other.bias = self.one.weight, self.one.bias
-        elif relation == COPIES:
-            self.other.load_state_dict(self.one.state_dict())
-        self._inputs = torch.randn(2, 5, 3, generator=rng, dtype=_F64)
-
-    def update(self) -> None:
-        """One step of training: each way hears of its own inputs."""
-        loss = self.one(self._inputs[0]).square().mean() + (self.other(self._inputs[1]) - 1).square().mean()
-        parameters = list(dict.fromkeys([*self.one.parameters(), *self.other.parameters()]))
-        for p, g in zip(parameters, torch.autograd.grad(loss, parameters)):
-            p.data.sub_(0.1 * g)
+def _program(relation: str, seed: int) -> TwoWays:
+    rng = torch.Generator().manual_seed(seed)
+    one, other = nn.Linear(3, 2).double(), nn.Linear(3, 2).double()
+    for layer in (one, other):
+        for p in layer.parameters():
+            p.data.normal_(generator=rng)
+    if relation == SAME:
+        other = one
+    elif relation == TIED:
+        other.weight, other.bias = one.weight, one.bias
+    elif relation == COPIES:
+        other.load_state_dict(one.state_dict())
+    return TwoWays(one, other, torch.randn(2, 5, 3, generator=rng, dtype=_F64))
 
 
-def _alike(program: Program) -> bool:
+def _alike(program: TwoWays) -> bool:
     return all(torch.equal(a, b) for a, b in zip(program.one.parameters(), program.other.parameters()))
 
 
-def _relation(program: Program) -> str:
+def _relation(program: TwoWays) -> str:
     before = _alike(program)
     program.update()
     return SAME if program.one is program.other else TIED if _alike(program) else COPIES if before else STRANGERS
 
 
-def _blind(**words: str) -> Callable[[Program], str]:
+def _blind(**words: str) -> Callable[[TwoWays], str]:
     return lambda program: words.get(found := _relation(program), found)
 
 
 def _programs(rng):
     order = torch.randperm(4, generator=rng).tolist()
-    return {f"program {n + 1}": (Program((SAME, TIED, COPIES, STRANGERS)[i], int(torch.randint(1000, (), generator=rng))),) for n, i in enumerate(order)}
+    return {f"program {n + 1}": (_program((SAME, TIED, COPIES, STRANGERS)[i], int(torch.randint(1000, (), generator=rng))),) for n, i in enumerate(order)}
 
 
 shared_or_tied = register(Exercise(

@@ -14,11 +14,13 @@ import pytest
 from nbgrader.api import Gradebook
 from nbgrader.utils import is_grade, is_locked
 
+from grading.record import read_records
 from tools.exercises import MARKS
+from tools.grade import main as make_grade
 from tools.running import FIXED, python_path
 from tools.sources import ROOT, built_path, read_inputs, read_notebook, write_notebook
 
-CHAPTER = "01_gibbs_bound"
+CHAPTER, CONFIG = "01_gibbs_bound", ROOT / "nbgrader_config.py"
 
 
 def nbgrader(course: Path, *words: str) -> subprocess.CompletedProcess:
@@ -39,7 +41,7 @@ def shortened(notebook):
 def write_class(course: Path) -> Path:
     """solutions/ and submitted/ of one short chapter; the solver's answer is the solution's, the idler's the stub."""
     course.mkdir(exist_ok=True)
-    shutil.copy(ROOT / "nbgrader_config.py", course)
+    shutil.copy(CONFIG, course)
     solution = shortened(read_inputs(ROOT / f"source/solutions/{CHAPTER}.py"))
     stub = shortened(read_notebook(built_path(ROOT, "exercises", CHAPTER)))
     answers = {cell.id: cell.source for cell in solution.cells}
@@ -94,6 +96,28 @@ def test_generate_feedback_shows_what_the_check_said(course):
 
 
 def test_export_writes_every_student(course):
+    assert exported(course) == {student: score for student, (score, _) in scores(course).items()}
+
+
+def test_after_make_grade_nbgraders_commands_go_on(tmp_path):
+    """Points, feedback and gradebook of make grade, then nbgrader's feedback and export from the same gradebook."""
+    made = graded_by_us(tmp_path / "course")
+    ours = {record.student: record.final for record in read_records(made)}
+    assert ours["solver"] > 0 == ours["idler"] and {student: score for student, (score, _) in scores(made).items()} == ours
+    assert commands(made, wanted=(("generate_feedback", CHAPTER, "--force"), ALL[3])) == []
+    assert exported(made) == ours
+    page = (made / f"feedback/solver/{CHAPTER}/{CHAPTER}.html").read_text()
+    assert "1.1 right" in re.sub(r"<[^>]+>", "", page) or "right:" in page
+
+
+def graded_by_us(course: Path) -> Path:
+    """The class, graded by make grade."""
+    write_class(course)
+    write_notebook(shortened(read_notebook(built_path(ROOT, "exercises", CHAPTER))), course / f"exercises/{CHAPTER}/{CHAPTER}.ipynb")
+    assert make_grade(["--root", str(course), "--workers", "1"]) == 0
+    return course
+
+
+def exported(course: Path) -> dict[str, float]:
     with open(course / "grades.csv", newline="") as lines:
-        rows = {row["student_id"]: float(row["score"]) for row in csv.DictReader(lines)}
-    assert rows == {student: score for student, (score, _) in scores(course).items()}
+        return {row["student_id"]: float(row["score"]) for row in csv.DictReader(lines)}

@@ -10,7 +10,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from tests import postgresql_server
-from tests.test_nbgrader_commands import nbgrader
+from tests.test_nbgrader_commands import graded_by_us, nbgrader, scores
 from tests.toy_course import STEM, write_course
 from tools.sources import ROOT, read_inputs, write_notebook
 
@@ -45,6 +45,16 @@ def test_the_gradebook_lives_on_the_server(url, tmp_path):
         assert [(found.student.id, found.score, found.max_score) for found in gradebook.assignment_submissions(STEM)] == [("solver", 2, 2)]
     with open(course / "grades.csv", newline="") as lines:
         assert [(row["student_id"], row["score"]) for row in csv.DictReader(lines)] == [("solver", "2.0")]
+
+
+def test_make_grade_fills_the_gradebook_on_the_server(url, tmp_path, monkeypatch):
+    with_our_option = (ROOT / "nbgrader_config.py").read_text() + OPTION.format(url=url)
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/nbgrader_config.py").write_text(with_our_option)
+    monkeypatch.setattr("tests.test_nbgrader_commands.CONFIG", tmp_path / "ours/nbgrader_config.py")
+    course = graded_by_us(tmp_path / "course")
+    assert {student: score > 0 for student, (score, _) in scores(course, url).items()} == {"solver": True, "idler": False}
+    assert not (course / "gradebook.db").exists()
 
 
 def test_a_server_that_is_not_there_is_noticed(url, tmp_path):

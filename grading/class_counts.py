@@ -38,7 +38,7 @@ class ChapterCounts(NamedTuple):
     exercises: tuple[ExerciseCounts, ...]
     points: dict[str, int]       # "0-20 %" -> students, merged
     late: dict[str, int]         # "on time" -> students, merged
-    mean: float                  # share of the points, before penalties
+    mean: float                  # share of the checks' points, before penalties
 
 
 def chapter_counts(chapter: str, records: Sequence[Record]) -> ChapterCounts:
@@ -48,8 +48,14 @@ def chapter_counts(chapter: str, records: Sequence[Record]) -> ChapterCounts:
         return ChapterCounts(chapter, 0, (), {}, {}, 0.0)
     names = list(dict.fromkeys((result.exercise, result.title) for record in records for result in record.results if result.part != HAND))
     exercises = tuple(_exercise(*name, [result for record in records for result in record.results if (result.exercise, result.title) == name and result.part != HAND]) for name in names)
-    shares = [min(1.0, max(0.0, record.points / record.possible)) if record.possible else 0.0 for record in records]
+    shares = [_share_of_checks(record) for record in records]
     return ChapterCounts(chapter, len(records), exercises, points_of(shares), lateness_of(record.days_late for record in records), round(sum(shares) / len(shares), 2))
+
+
+def _share_of_checks(record: Record) -> float:
+    """Points over possible ones, of what needs no reader."""
+    checked = [result for result in record.results if result.part != HAND]
+    return sum(result.points for result in checked) / max(sum(result.possible for result in checked), 1e-9)
 
 
 def share(count: int, n: int) -> str:

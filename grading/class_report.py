@@ -56,7 +56,7 @@ def chapter_cells(counts: ChapterCounts) -> list[NotebookNode]:
     if not counts.n:
         return [_text(f"{name}-title", f"{title}\n\nFewer than {SMALLEST} hand-ins: nothing is counted, since every number would be about one person.")]
     found = topics(counts)
-    cells = [_text(f"{name}-title", f"{title}\n\n{counts.n} hand-ins, on average {100 * counts.mean:.0f} % of the points, before anything is taken off for being late."),
+    cells = [_text(f"{name}-title", f"{title}\n\n{counts.n} hand-ins, on average {100 * counts.mean:.0f} % of the checks' points, before anything is taken off for being late."),
              _text(f"{name}-topics", _talk(counts, found)), *_solved(name, counts)]
     if found:
         cells += _mistakes(name, counts, found)
@@ -122,7 +122,7 @@ def _parts(name: str, counts: ChapterCounts) -> list[NotebookNode]:
 
 
 def _spread(name: str, counts: ChapterCounts) -> list[NotebookNode]:
-    cells = [_text(f"{name}-points", "### Points, and time\n\nShares of all points, before anything is taken off; how late hand-ins came.")]
+    cells = [_text(f"{name}-points", "### Points, and time\n\nShares of the checks' points, before anything is taken off; how late hand-ins came.")]
     for what, groups, label, says in (("points", counts.points, "share of the points", "Students by their share of the points."), ("late", counts.late, "late by", "Students by how late they handed in.")):
         code = [f"{what} = {_literal(groups)}", f'plots.bars(list({what}), list({what}.values()), xlabel="{label}",', f'           ylabel="students of {counts.n}", says="{says}")']
         cells.append(_code(f"{name}-{what}-picture", "\n".join(code)))

@@ -59,7 +59,7 @@ def test_counts_are_right():
 def test_texts_read_by_a_person_and_hand_ins_that_never_came_are_left_out():
     records = [record(i, right(), TEXT) for i in range(4)] + [record(9, wrong(said="nothing came"), sha="")]
     counts = chapter_counts(STEM, records)
-    assert (counts.n, len(counts.exercises), counts.exercises[0].solved) == (4, 1, 4)
+    assert (counts.n, len(counts.exercises), counts.exercises[0].solved, counts.mean) == (4, 1, 4, 1.0)
 
 
 @pytest.mark.parametrize("said, reason", [("nothing is written yet, this is the empty start", NOTHING), ("your notebook does not define f", NOTHING), ("your code ran longer than 4 s and was stopped", STOPPED),

@@ -28,6 +28,9 @@ _MANY_FILES = 200  # opened to write: with the limit on each, a limit on all
 _DEVICES = {"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"}
 
 
+_REFUSED = "{} of the library is what this exercise asks you to write: calling it, or what is built on it, earns nothing; write it yourself"
+
+
 class NotHere(PermissionError):
     """Something that a graded answer may not use; the message says what and why."""
 
@@ -72,23 +75,54 @@ def keep_checks_out() -> None:
 
 
 def take_away(names: list[str]) -> None:
-    """Put a refusal in the place of each library function, "module.function" or "module.Class.method", wherever it is known by name."""
+    """Put a refusal in the place of each library function, "module.function" or "module.Class.method", wherever it is known by name, and in the function itself.
+
+    "torch.distributions.kl.kl_divergence" names one of torch.
+    """
     for name in names:
-        module, *path = name.split(".")
-        owner = importlib.import_module(f"deepgen_lib.{module}")
-        for step in path[:-1]:
-            owner = getattr(owner, step)
-        original = getattr(owner, path[-1])
-        setattr(owner, path[-1], _refusal(path[-1]))
-        for other in [m for key, m in list(sys.modules.items()) if key.split(".")[0] == "deepgen_lib" and m is not None]:
+        owner, last = located(name)
+        original = getattr(owner, last)
+        setattr(owner, last, property(_refusal(last)) if isinstance(original, property) else _refusal(last))
+        for other in [m for key, m in list(sys.modules.items()) if key.startswith(("deepgen_lib", "torch.distributions")) and m is not None]:
             for key in [key for key, value in list(vars(other).items()) if value is original]:
-                setattr(other, key, _refusal(path[-1]))
+                setattr(other, key, _refusal(last))
+        _empty(original, last)
+
+
+def located(name: str) -> tuple:
+    """"module.Class.method" -> (what holds it, "method"). The longest beginning that is a module counts as one."""
+    parts = name.split(".") if name.startswith("torch.") else ["deepgen_lib", *name.split(".")]
+    for n in range(len(parts) - 1, 0, -1):
+        try:
+            owner = importlib.import_module(".".join(parts[:n]))
+        except ModuleNotFoundError:
+            continue
+        for step in parts[n:-1]:
+            owner = getattr(owner, step)
+        return owner, parts[-1]
+    raise ValueError(f"located: {name} is in no module, expected module.function; look for its new place")
 
 
 def _refusal(name: str):
     def refused(*_, **__):
-        raise NotHere(f"{name} of the library is what this exercise asks you to write: calling it, or what is built on it, earns nothing; write it yourself")
+        raise NotHere(_REFUSED.format(name))
     return refused
+
+
+def _empty(original, name: str) -> None:
+    """Whoever still holds the thing itself, through a class, a decorator, a table, finds nothing in it."""
+    if isinstance(original, property):
+        original = original.fget
+    for method in list(vars(original).values()) if isinstance(original, type) else []:
+        _empty(getattr(method, "__func__", method), name)
+    while isinstance(original, types.FunctionType):
+        space: dict = {}
+        exec(f"def refused(*_, **__):\n    raise PermissionError({_REFUSED.format(name)!r})", space)
+        try:
+            original.__code__ = space["refused"].__code__
+        except ValueError:  # it closes over something; what it wraps is emptied next
+            pass
+        original = getattr(original, "__wrapped__", None)
 
 
 def _closed(*_, **__):

@@ -72,9 +72,20 @@ def _load(settings: dict) -> None:
     import torch
     torch.set_num_threads(1)
     import deepgen_lib
-    for name in sorted(set(deepgen_lib._LAZY.values()) - {"checks", "widgets"}):
-        __import__(f"deepgen_lib.{name}")
+    home = Path(deepgen_lib.__file__).parents[1]
+    for parts in sorted(path.relative_to(home).with_suffix("").parts for path in Path(deepgen_lib.__file__).parent.rglob("*.py")):
+        if not any(part in ("checks", "widgets", "plots", "ranking") or part.startswith("triton_") for part in parts):
+            __import__(".".join(parts).removesuffix(".__init__"))
     from grading import fence, landlock, player, wire  # noqa: F401
+    settings["readable"] = [place for place in settings["readable"] if place != settings["stage"]] + _not_loaded(Path(settings["stage"]))
+
+
+def _not_loaded(folder: Path) -> list[str]:
+    """What a child may still read of the staged course: data, and modules that come later. The text of a loaded one would be an answer to copy."""
+    loaded = {os.path.realpath(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    if not any(os.path.realpath(path) in loaded for path in folder.rglob("*.py")):
+        return [str(folder)]
+    return [place for path in sorted(folder.iterdir()) if os.path.realpath(path) not in loaded for place in (_not_loaded(path) if path.is_dir() else [str(path)])]
 
 
 def _child(handle: int, scratch: str, settings: dict, libc) -> None:

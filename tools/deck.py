@@ -87,7 +87,7 @@ def _items(notebook: NotebookNode) -> Iterator[Item]:
 
 
 def _of_text(source: str) -> Iterator[Item]:
-    for block in re.split(r"\n\s*\n", source):
+    for block in re.split(r"\n\s*\n", re.sub(r"^(?!>)(.+\n)(?=>)", r"\1\n", source, flags=re.M)):  # a box may follow a line at once
         while heading := re.match(r"(##+) (.+)(?:\n|\Z)", block):
             yield Item("section" if heading[1] == "##" else "part", heading[2])
             block = block[heading.end():]

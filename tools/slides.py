@@ -69,13 +69,12 @@ def _cells(slide: Slide, aside: KeptAside) -> list[nbformat.NotebookNode]:
     wide = slide.wide
     asked = [slide.box, slide.predict] if slide.predict or wide else [slide.box, *text]
     found = [aside.keep(answer), shown, *text] if slide.predict or wide else [shown]
-    cells = [cell(f"{'#' if slide.kind == 'title' else '##'} {slide.title}", "slide", "top", *(["one"] if wide else []))]
+    notes = "\n\n".join(slide.notes)
+    notes = notes if len(notes) <= MAX_NOTES else notes[:MAX_NOTES].rpartition("\n\n")[0]
+    cells = [cell(f"{'#' if slide.kind == 'title' else '##'} {slide.title}", "slide", "top", *(["one"] if wide else [])), *([cell(notes, "notes")] if notes else [])]
     for parts, place, kind in ((asked, "left", "-"), (found, "right", "fragment" if slide.predict else "-")):
         if parts := [part for part in parts if part and aside.put_back(part)]:
             cells.append(cell("\n\n".join(parts), kind, place, slide.kind, *(["alone"] if parts == [shown] else [])))
-    notes = "\n\n".join(slide.notes)
-    if notes := notes if len(notes) <= MAX_NOTES else notes[:MAX_NOTES].rpartition("\n\n")[0]:
-        cells.append(cell(notes, "notes"))
     return cells
 
 

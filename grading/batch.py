@@ -48,7 +48,7 @@ def prepare(root: Path, *, released: dict[str, Path], key: str, policy: Policy =
     """Raises ValueError when a chapter's notebook does not fit its checks."""
     for path in released.values():
         read_assignment(Path(path))
-    salt = json.dumps([hashlib.sha256(key.encode()).hexdigest(), limits.__dict__])
+    salt = json.dumps([hashlib.sha256(key.encode()).hexdigest(), *map(float, vars(limits).values())])
     editions = {chapter: edition(Path(path), salt=salt) for chapter, path in released.items()}
     return Settings(str(root), {chapter: str(path) for chapter, path in released.items()}, editions, key, policy, limits, walls)
 

@@ -5,7 +5,7 @@
     make exam ARGS="01 --private FOLDER --only-private"
 
 The bank is public, answers included: take it for practice, and vary it for an exam. Your own questions belong outside the repository.
-How a question is written: CONTRIBUTING.md and `read_questions` below.
+How a question is written: `read_questions` below.
 """
 from __future__ import annotations
 

@@ -60,6 +60,7 @@ def chapter_cells(counts: ChapterCounts) -> list[NotebookNode]:
              _text(f"{name}-topics", _talk(counts, found)), *_solved(name, counts)]
     if found:
         cells += _mistakes(name, counts, found)
+    cells += _others(name, counts)
     if any(one.parts for one in counts.exercises):
         cells += _parts(name, counts)
     return cells + _spread(name, counts)
@@ -113,6 +114,14 @@ def _mistakes(name: str, counts: ChapterCounts, found: list[Topic]) -> list[Note
     picture = [f"mistakes = {_literal(bars)}", 'plots.bars(list(mistakes), list(mistakes.values()),', f'           ylabel="students of {counts.n}", says="The most frequent known mistakes.")']
     note = f"### Known mistakes\n\nCounted once for each student and exercise. A mistake of fewer than {SMALLEST} is left out."
     return [_text(f"{name}-mistakes", note), _code(f"{name}-mistakes-table", _table(rows, ["students", "what it is"])), _code(f"{name}-mistakes-picture", "\n".join(picture))]
+
+
+def _others(name: str, counts: ChapterCounts) -> list[NotebookNode]:
+    """Why else an exercise was not solved, where 3 or more share the reason."""
+    kinds = (UNKNOWN, STOPPED, NOTHING)
+    rows = {f"{one.id} {one.title}": [str(one.reasons.get(kind, "")) for kind in kinds] for one in counts.exercises if any(kind in one.reasons for kind in kinds)}
+    words = f"### Other reasons\n\nMany answers with no known mistake? Read some of them: the bank of the exercise lacks one. Left empty where fewer than {SMALLEST}."
+    return [_text(f"{name}-others", words), _code(f"{name}-others-table", _table(rows, list(kinds)))] if rows else []
 
 
 def _parts(name: str, counts: ChapterCounts) -> list[NotebookNode]:

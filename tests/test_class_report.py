@@ -142,6 +142,13 @@ def test_it_says_what_to_talk_about():
     assert "Why it is tempting: The course changes" in talk and BANK["1.1"].hints[1] in talk and "The hardest was 1.1" in talk
 
 
+def test_other_reasons_are_counted_where_three_or_more_share_one():
+    records = [record(i, wrong(said="you returned 1, expected 2; this is none of the known mistakes")) for i in range(5)] + [record(9 + i, wrong(said="nothing is written yet")) for i in range(2)]
+    records += [record(20 + i, wrong("", "no gap")) for i in range(4)]
+    table = next(cell.source for cell in report(records).cells if cell.id.endswith("others-table"))
+    assert '"1.1 One number, three ways": ["5", "", ""]' in table and UNKNOWN in table
+
+
 def test_without_records_it_says_so():
     with pytest.raises(ValueError, match="type make grade first"):
         report([])

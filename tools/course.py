@@ -10,9 +10,10 @@
     slides   a slide view of the lectures in slides/, of all chapters or of those named
     key      the answer key of the exercises in answers/, for teachers
     exam     an exam sheet and its answers in exams/, drawn from source/exam
-    grade    mark the notebooks in submitted/STUDENT/CHAPTER/
+    grade    grade the notebooks in submitted/STUDENT/CHAPTER/, or in a platform's download (--zip)
+    private  make graded variants of exercises in the folder DEEPGEN_PRIVATE, outside the repository
     report   make the class report of what was graded, without names, as a notebook in grades/
-    bench    run all benchmarks, or the one named first
+    bench    measure the rows of the published table that a CPU can within an hour; or run the benchmark named first; "all": all of them
 
 TORCH=cpu in the environment takes PyTorch's CPU build. Needs Python 3.11 or newer and nothing else.
 """
@@ -89,7 +90,11 @@ def release(arguments):
 
 
 def grade(arguments):
-    return run(environment.ensure(ROOT), "-m", "tools.grade", *arguments, **QUIET)
+    return run(environment.ensure(ROOT), "-m", "tools.grade", *arguments, OMP_NUM_THREADS="1")  # with its progress bar
+
+
+def private(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.private", *arguments, **QUIET)
 
 
 def slides(arguments):
@@ -111,16 +116,18 @@ def report(arguments):
 
 
 def bench(arguments):
-    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
-    if arguments and arguments[0] not in scripts:
-        raise environment.SetupError(f"no benchmark {arguments[0]!r}; expected one of {', '.join(scripts)}, or none for all of them.")
+    scripts = {path.stem: [path] for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
+    scripts |= {path.parent.name: ["-m", f"benchmarks.{path.parent.name}"] for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+    arguments = arguments or ["published", "--measure"]
+    if arguments[0] not in [*scripts, "all"]:
+        raise environment.SetupError(f"no benchmark {arguments[0]!r}; expected one of {', '.join(scripts)}, or all.")
     python = environment.ensure(ROOT)
     environment.pip(python, "--quiet", "-r", "requirements-bench.lock", "-c", "requirements.lock", root=ROOT)
-    names = arguments[:1] or list(scripts)
-    return first_failure(run(python, scripts[name], *arguments[1:]) for name in names)
+    names = list(scripts) if arguments[0] == "all" else arguments[:1]
+    return first_failure(run(python, *scripts[name], *arguments[1:]) for name in names)
 
 
-VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, report, bench, update)}
+VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, private, report, bench, update)}
 
 
 def pull(root):

@@ -96,7 +96,7 @@ def best_q(draw: Draw) -> Variant:
         return f"y = torch.softmax({log_q}, 1)\nreturn {final[answer]}"
     least = "smallest" if aim == "cost" else "largest"
     wrong = {
-        "public": (body("f"), "that is the posterior of the public exercises, softmax of f alone, which is best for another objective: here the weights are others"),
+        "public": (body("f"), "that is the posterior of the public exercises, softmax of f alone, the best for another model: here q is weighed in another way"),
         "not divided": (body({"temperature": "t * f", "pulled": "t * f + r.log()", "both": "f + t * r.log()", "cost": "-t * f + r.log()"}[aim]), "set the slope to zero and solve for log q: f is divided, by what stands before q's logarithm"),
         "the best state": (f"y = torch.nn.functional.one_hot(({'-' if aim == 'cost' else ''}f).argmax(1), f.shape[1]).to(f) * (1 - 1e-12) + 1e-13\nreturn {final[answer]}", "you put all on the best state: that is the answer without the terms that τ weighs"),
         "sign": (body({"temperature": "-f / t", "pulled": "-f / t + r.log()", "both": "(-f + t * r.log()) / (1 + t)", "cost": "f / t + r.log()"}[aim]), f"the sign of f is wrong: the objective is to be {least}"),

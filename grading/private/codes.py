@@ -5,7 +5,7 @@ from .draw import Draw
 from .variant import Variant, named
 
 CHAPTER = "09_vqvae_losses"
-TAKEN = ("vector_quantisation.vq_losses", "vector_quantisation.losses", "vector_quantisation.straight_through", "vector_quantisation.quantise", "codebook.EMACodebook")
+TAKEN = ("vector_quantisation.vq_losses", "vector_quantisation.losses", "vector_quantisation.straight_through", "codebook.Codebook")
 DISTANCES = {  # of points z and codes e, both (..., D): (distance summed over the last axis, slope in z, slope in e, in symbols, of plain lists)
     "weighted": ("(a * (z - e) ** 2).sum(-1)", "2 * a * (z - e)", "-2 * a * (z - e)", "\\sum_da_d(z_d-e_d)^2", "sum(w * (p - q) ** 2 for w, p, q in zip(A, P, Q))"),
     "absolute": ("(z - e).abs().sum(-1)", "torch.sign(z - e)", "-torch.sign(z - e)", "\\sum_d|z_d-e_d|", "sum(abs(p - q) for p, q in zip(P, Q))"),
@@ -67,7 +67,7 @@ def losses(draw: Draw) -> Variant:
         chapter=CHAPTER, number=1, title="Another distance, other stops", minutes=30, function="", arguments=used, gives="the loss (a number), its slope in z (N, D), its slope in the codes (K, D)",
         prompt=f"Each point $z$ takes its nearest code $e$, by {'the distance below' if nearest != 'squares' else 'squared distance'}. The loss of a point is\n$${loss},\\qquad d(z,e)={symbols},$$\n"
                f"{AVERAGE[average][1]}; sg is the stop-gradient. Return the value of the loss, its slope in every point, and its slope in every code, as backpropagation would give them. By formula or by autograd.",
-        inputs=f"def case(n, k, d, b):\n    return 0.6 + normal(rng, n, d), 0.6 + normal(rng, k, d), b{extra}\nreturn {{'9 points, 3 codes': case(9, 3, 2, 0.25), '6 points, 4 codes': case(6, 4, 3, 1.7)}}",
+        inputs=f"def case(n, k, d, b):\n    return 0.6 + normal(rng, n, d), 0.6 + normal(rng, k, d), b{extra}\nreturn {{'14 points, 3 codes': case(14, 3, 2, 0.25), '10 points, 4 codes': case(10, 4, 3, 1.7)}}",
         right=body(), again=again, proof=proof, wrong=wrong,
         hints=("*Nudge.* A stop changes no value. For each term ask which of z and e still moves; then what a code gets from all the points that chose it.",
                f"*Equation.* Slope in z: the weight of the terms without a stop on z, times the slope of d; the same for e. Here the weights are {weight_z.replace('beta', 'β')} and {weight_e.replace('beta', 'β')}.",

@@ -6,6 +6,7 @@ import torch
 from nbformat import NotebookNode
 from torch import Tensor
 
+from deepgen_lib.checks.compare import agree, plain
 from tools.sources import METADATA
 
 from .prove import exercises_of, load
@@ -31,7 +32,7 @@ def notebook_of(chapter: str, variants: list[Variant]) -> NotebookNode:
         if variant.given:
             cells.append(_code(f"{variant.head(f'given_{variant.function}')}\n{_indented(variant.code(variant.given))}", f"given-{number}"))
         cells.append(_code(_start(variant), f"ex-{number}", grade_id=f"ex-{number}", solution=True))
-        cells.append(_code(_example(variant, exercises[variant.id]), f"example-{number}"))
+        cells.append(_code(_example(variant, exercises[variant.id], space["PROOFS"][variant.id][-1]), f"example-{number}"))
         cells.append(_code(f"checks.{variant.function}({variant.function})\n### BEGIN HIDDEN TESTS\nchecks.{variant.function}({variant.function}, seed=1)\n### END HIDDEN TESTS", f"check-{number}", grade_id=f"check-{number}", grade=True, points=POINTS))
     cells += _derivation(variants[0])
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(METADATA))
@@ -70,23 +71,24 @@ def _start(v: Variant) -> str:
     return f'{v.head(v.function)}\n    """{v.gives.replace(chr(36), "").replace(chr(92), "")}"""\n    ### BEGIN SOLUTION\n{_indented(v.code(v.right))}\n    ### END SOLUTION'
 
 
-def _example(v: Variant, exercise) -> str:
-    """One call with numbers in it, and what is right there."""
+def _example(v: Variant, exercise, proof) -> str:
+    """One call with numbers in it, and what is right there; with as few digits as leave answer and proof the same."""
     case = list(exercise.parts[0].inputs(torch.Generator().manual_seed(77)).values())[-1]
-    arguments = [torch.round(a, decimals=2) if isinstance(a, Tensor) else a for a in case]
-    answer = exercise.parts[0].right(*arguments)
+    for decimals in (2, 4, 6):
+        arguments = [torch.round(a, decimals=decimals) if isinstance(a, Tensor) else a for a in case]
+        answer = exercise.parts[0].right(*arguments)
+        if agree(plain(answer), plain(proof(*arguments)), rtol=1e-4, atol=1e-5):
+            break
     lines = [f"{v.names[short]} = {_literal(a)}" for short, a in zip(v.arguments, arguments)]
-    return "\n".join(["# An example: not graded, its right answer stands below.", *lines, f"print({v.function}({', '.join(v.names.values())}))", *(f"# {line}" for line in _shown(answer).splitlines())])
+    return "\n".join(["# An example: not graded. Its right answer stands below, to four digits.", *lines, f"print({v.function}({', '.join(v.names.values())}))", *(f"# {line}" for line in _shown(answer).splitlines())])
 
 
 def _literal(value) -> str:
-    if isinstance(value, Tensor):
-        return f"torch.tensor({[round(x, 4) for x in value.tolist()] if value.ndim == 1 else _rounded(value.tolist())}, dtype=torch.float64)"
-    return repr(value)
+    return f"torch.tensor({_rounded(value.tolist(), 6)}, dtype=torch.float64)" if isinstance(value, Tensor) else repr(value)
 
 
-def _rounded(value):
-    return [_rounded(x) for x in value] if isinstance(value, list) else round(value, 4)
+def _rounded(value, digits: int = 4):
+    return [_rounded(x, digits) for x in value] if isinstance(value, list) else round(value, digits) + 0.0
 
 
 def _shown(answer) -> str:

@@ -6,7 +6,7 @@ from .variant import Variant, named
 
 CHAPTER = "08_vae"
 TAKEN = ("latents.normal_kl", "residual_normal.residual_normal_kl", "residual_normal.two_normals_kl", "residual_normal.ResidualNormal.kl", "residual_normal.ResidualNormal.log_ratio",
-         "torch.distributions.kl.kl_divergence")
+         "torch.distributions.kl.kl_divergence", "torch.distributions.kl._dispatch_kl")
 SCALES = {  # what the network says of q's scale s: (Python, in words, the wrong way)
     "log": ("torch.exp(t)", "log s", "t"), "log of the square": ("torch.exp(t / 2)", "log s²", "torch.exp(t)"), "before softplus": ("torch.nn.functional.softplus(t)", "what softplus turns into s", "torch.exp(t)"),
     "log of the inverse square": ("torch.exp(-t / 2)", "log (1/s²), the log precision", "torch.exp(t / 2)"),
@@ -47,7 +47,7 @@ def divergence(draw: Draw) -> Variant:
     standard = "0.5 * (m ** 2 + torch.exp(2 * t) - 1) - t" if "m" in uses else "0.5 * (torch.exp(2 * t) - 1) - t"
     other = "divergence" if asked != "divergence" else "price"
     wrong = {
-        "public": (f"kl = {standard}\nreturn {SUMS[summed][0]}", "that is the public exercise's KL of a normal to the standard normal, another pair of distributions: look at q, p and their parameters again"),
+        "public": (f"kl = {standard}\nreturn {SUMS[summed][0]}", "that is the public exercise's KL of a normal to the standard normal, another model: look at q, p and their parameters again"),
         "scale": (body(wrong_scale), f"the network says {says}; you turn it into s in another way"),
         "half the logarithm": (body(entropy=entropy.replace("torch.log(s)", "0.5 * torch.log(s)"), cross=cross.replace("torch.log(u)", "0.5 * torch.log(u)")), "the logarithm of a width counts once for each dimension, not half"),
         "width of p forgotten": (body(cross=cross.replace("torch.log(u)", "0")), "the logarithm of p's width is missing: p is a density that integrates to one"),

@@ -112,7 +112,7 @@ def sum_out(draw: Draw) -> Variant:
     if summed == "gauss":
         del wrong["the best state"]
     space, other = "the whole line" if summed == "gauss" else VALUES[summed][0], "hidden" if kept == "visible" else "visible"
-    gauss = " Real units carry $+\\tfrac12$ of their square in the energy, besides what stands there." if "gauss" in (summed, own) else ""
+    gauss = "Real units carry $+\\tfrac12$ of their square in the energy, besides what stands there." if "gauss" in (summed, own) else ""
     goal = f"\\log\\sum_{{{at['other']}}}e^{{-{'βE' if beta else 'E'}}}"
     inverse = r"\frac1β" if beta else ""
     asked = f"the logarithm of what is left when the {other} units are summed out, ${goal}$" if weight else f"the free energy of the {kept} units, $-{inverse}{goal}$"

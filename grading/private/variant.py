@@ -14,8 +14,8 @@ from .draw import Draw
 
 POOLS = {  # names for arguments, by the short name that the templates use
     "v": ("pixels", "seen", "shown", "below"), "h": ("causes", "above", "unseen", "top"), "W": ("links", "bonds", "pull", "ties"),
-    "b": ("lean", "offset", "tilt", "bias_in"), "c": ("drive", "push", "urge", "bias_out"), "beta": ("cold", "inverse_t", "sharp"),
-    "f": ("table", "scores", "joint"), "q": ("belief", "guess", "weights"), "r": ("other", "second", "partner"), "t": ("heat", "strength", "price"),
+    "b": ("lean", "offset", "tilt", "bias_in"), "c": ("drive", "push", "urge", "bias_out"), "beta": ("beta_here", "given_beta", "this_beta"),
+    "f": ("table", "scores", "joint"), "q": ("belief", "guess", "weights"), "r": ("other", "second", "partner"), "t": ("said", "raw", "number_in"),
     "m": ("centre", "place", "where_q"), "s": ("width", "spread", "size"), "n": ("centre_p", "place_p", "where_p"), "u": ("width_p", "spread_p", "size_p"),
     "d": ("shift", "step", "move"), "g": ("factor", "stretch", "gain"), "x": ("noise", "uniform", "chance"), "z": ("points", "encoded", "latent"),
     "e": ("codes", "book", "entries"), "a": ("mass", "importance", "shares"), "p": ("log_top", "log_above", "prior_table"),

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 LEFT_OUT = re.compile(r"worked exercise|where this goes next|^exercises", re.I)
 NOTICE = "**What to notice.**"
-LONG, LONG_EQUATION = 2.0, 75  # width over height of a picture; characters of TeX
+LONG, LONG_EQUATION = 2.0, 46  # width over height of a picture; characters of an equation
 MAX_TEXT, MAX_HOLDS, MAX_NOTES = 1150, 3, 1500  # characters of text beside a picture; lines that say what holds; characters of notes
 
 
@@ -50,7 +50,7 @@ class Slide:
         text = len(self.box + self.predict + self.notice)
         if self.kind != "claim" or not (self.picture or self.table) or not (self.box or self.predict or self.notice):
             return True
-        if any(len(tex) > LONG_EQUATION for tex in re.findall(r"\$\$(.+?)\$\$", self.box, flags=re.S)) or (not self.picture and self.table.partition("\n")[0].count("|") > 7):
+        if any(_length(tex) > LONG_EQUATION for tex in re.findall(r"\$\$(.+?)\$\$", self.box, flags=re.S)) or (not self.picture and self.table.partition("\n")[0].count("|") > 7):
             return True
         return aspect(self.picture) > LONG and text < 700 or not (self.box or self.predict) and aspect(self.picture) > 1.7
 
@@ -172,9 +172,23 @@ def _section(title: str, items: list[Item]) -> list[Slide]:
             setattr(slide, item.kind, item.text)
         elif item.kind == "notice":
             slide.notice = item.text
+            if not (slide.box or slide.predict or slide.picture or slide.table):
+                slide.box = _short(prose)
             slide, prose = turn(), ""
     turn()
-    return slides
+    return _with_errata(slides)
+
+
+def _with_errata(slides: list[Slide]) -> list[Slide]:
+    """An erratum alone goes below the claim before it."""
+    kept: list[Slide] = []
+    for slide in slides:
+        alone = slide.box.startswith("> **Erratum") and not (slide.predict or slide.picture or slide.notice)
+        if alone and kept and kept[-1].box.startswith(">"):
+            kept[-1].box += f"\n>\n{slide.box}"
+        else:
+            kept.append(slide)
+    return kept
 
 
 def _short(prose: str) -> str:
@@ -185,6 +199,12 @@ def _short(prose: str) -> str:
     while len(sentences) > 1 and len(" ".join(sentences)) > 320:
         sentences.pop(0)
     return " ".join(sentences)
+
+
+def _length(tex: str) -> int:
+    """About how many characters an equation shows: commands that print count two."""
+    shown = re.sub(r"\\[,;:! ]|\\(?:[Bb]igg?[lr]?|math[a-z]+|text|d?frac|hat|underbrace|q?quad)(?![a-z])|[{}^_\s&]", "", tex)
+    return len(re.sub(r"\\[A-Za-z]+", "ab", shown))
 
 
 def _split(slide: Slide) -> list[Slide]:

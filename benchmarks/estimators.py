@@ -4,7 +4,7 @@
 
 Models: a random RBM of 12 + 8 units with large weights and one of 784 + 16 units after 3,000 updates of PCD-1 (both enumerated, three seeds of every estimator), then the
 RBM-500 of CD-1 and the long-trained RBM-500 that ship with chapter 13 (one seed). Base: pixel means of the training pictures, or fair coins where it says so. AIS: 100
-chains, evenly spaced temperatures or the 14,500 of Salakhutdinov & Murray. Tempered chains: 100 ladders of 20 temperatures, 500 steps, from the base; reverse AIS starts
+chains, evenly spaced temperatures or the 14,500 of Salakhutdinov & Murray. Tempered chains: 100 ladders of 20 temperatures, 300 steps, from the base; reverse AIS starts
 from their states at temperature one, the bridges use the last state of every rung. One torch thread.
 """
 import json
@@ -24,7 +24,7 @@ from deepgen_lib.partition import salakhutdinov_murray_schedule
 from deepgen_lib.shipped import CHECKPOINTS
 from harness import machine, publish
 
-N_CHAINS, LADDER, N_STEPS, SEEDS = 100, torch.linspace(0, 1, 20), 500, (0, 1, 2)
+N_CHAINS, LADDER, N_STEPS, SEEDS = 100, torch.linspace(0, 1, 20), 300, (0, 1, 2)
 LONG, FOLDER = salakhutdinov_murray_schedule(), Path(__file__).parents[1] / "work" / "benchmarks"
 Estimate = dict[str, float]
 

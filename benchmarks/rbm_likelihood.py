@@ -1,6 +1,7 @@
 """RBM-500 on the fixed-binarised MNIST: test log-likelihood after CD-1, PCD-1 and centred PCD-1, three seeds each.
 
-    python3 tools/course.py bench rbm_likelihood
+    python3 tools/course.py bench rbm_likelihood             all runs, two at a time, and the table
+    python3 tools/course.py bench rbm_likelihood METHOD SEED one run alone
 
 Each run has one torch thread, so that two runs share two cores; its wall and processor seconds are on record. Runs are checkpointed in
 work/benchmarks: a stopped benchmark goes on where it was, and a run with all its results is not repeated. Likelihood by AIS with pixel means
@@ -91,6 +92,9 @@ def ship(rows: list[dict]) -> None:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
+    if sys.argv[1:2] and sys.argv[1] in METHODS:
+        run((sys.argv[1], int(sys.argv[2])))
+        return
     jobs = [(method, seed) for method in reversed(METHODS) for seed in SEEDS]
     with multiprocessing.get_context("spawn").Pool(int(sys.argv[1]) if len(sys.argv) > 1 else 2) as pool:
         rows = pool.map(run, jobs, chunksize=1)

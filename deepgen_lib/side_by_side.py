@@ -155,7 +155,7 @@ def _mixture() -> Entrant:
 
 def _rbm(name: str) -> Entrant:
     file = ORIGINS[name].file
-    rbm, log_z = _load(file, new_rbm()), _number(file, "log_z")
+    rbm, log_z = _load(file, new_rbm()), float(load_notes(_path(file))["log_z"])
     def draw(n: int, rng: torch.Generator) -> Tensor:
         v = gibbs_chain(rbm, _coins(n, N_PIXELS, rng), n_steps=SWEEPS - 1, rng=rng)
         return torch.sigmoid(rbm.visible_logits(sample_h_from_v(rbm, v, rng)))
@@ -166,7 +166,7 @@ def _rbm(name: str) -> Entrant:
 
 def _dbn() -> Entrant:
     lower, top = _load("rbm500_long", new_rbm()), _load("dbn_500_2000", RBM(500, 2000))
-    dbn, log_z = DBN([lower, top]).requires_grad_(False), _number("dbn_500_2000", "log_z")
+    dbn, log_z = DBN([lower, top]).requires_grad_(False), float(load_notes(_path("dbn_500_2000"))["log_z"])
     def reconstruct(x: Tensor, rng: torch.Generator) -> Tensor:
         return torch.sigmoid(dbn.generation_logits(1, dbn.features(x, 1)))
     verbs = Verbs(lambda x, rng: dbn.bound(x, log_z=log_z, n_samples=10, rng=rng).total, None, lambda n, rng: dbn.sample(n, n_gibbs_steps=SWEEPS, means=True, rng=rng),
@@ -217,7 +217,7 @@ def _measured(file: str) -> Measured:
     if "low" in notes:
         return Measured(*(notes.get(field) for field in Measured._fields))
     test, log_z = notes["test"], notes["log_z"]
-    seconds = notes["cpu_seconds"] if "cpu_seconds" in notes else notes["cpu"] + _number("rbm500_long", "cpu_seconds")  # a DBN's, and its lower layer's
+    seconds = notes["cpu_seconds"] if "cpu_seconds" in notes else notes["cpu"] + _measured("rbm500_long").training_seconds  # a DBN's, and its lower layer's
     return Measured(test, test - (notes["log_z_high"] - log_z), test + (log_z - notes["log_z_low"]), 10_000, None, seconds, *MADE_BEFORE)
 
 
@@ -229,10 +229,6 @@ def _read(value: str) -> object:
         return json.loads(value)
     except json.JSONDecodeError:
         return value
-
-
-def _number(file: str, name: str) -> float:
-    return float(load_notes(_path(file))[name])
 
 
 def _path(file: str) -> Path:

@@ -5,6 +5,7 @@ All are models of 28 x 28 pixels of 0 and 1, the fixed-binarised MNIST.
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from .autoregressive import PixelCNN
 from .codebook import Codebook
@@ -15,7 +16,7 @@ from .residual_conv import conv_decoder, conv_encoder
 from .vae import VAE, mlp_vae
 from .vqvae import VQVAE
 
-SIDE, N_PIXELS, N_COMPONENTS, N_HIDDEN, N_CODES = 28, 784, 500, 500, 64
+SIDE, N_PIXELS, N_COMPONENTS, N_HIDDEN, N_CODES = 28, 784, 500, 500, 128
 NVAE_SIZES = dict(groups=(2, 4), n_latent=8, width=8, cells=1, outer_cells=1, expansion=3)  # z of 8 x 4 x 4 twice, then of 8 x 8 x 8 four times
 
 
@@ -40,10 +41,12 @@ def new_nvae(*, regularisation: float = 0.0, rng: torch.Generator) -> NVAE:
 
 
 def new_vqvae(*, rng: torch.Generator) -> VQVAE:
-    """28 x 28 -> 7 x 7 codes of 64, each of 16 numbers; Bernoulli pixels."""
-    return VQVAE(conv_encoder(1, 16, n_blocks=2, rng=rng), conv_decoder(1, 16, n_blocks=2, rng=rng), Codebook(N_CODES, 16, update="ema", rng=rng), sigma=None, revive_below=1.0)
+    """28 x 28, padded to 32 x 32 -> 4 x 4 codes of 128, each of 16 numbers; Bernoulli pixels."""
+    encoder = nn.Sequential(nn.ZeroPad2d(2), conv_encoder(1, 16, n_down=3, n_blocks=1, rng=rng))
+    decoder = nn.Sequential(conv_decoder(1, 16, n_down=3, n_blocks=1, rng=rng), nn.ZeroPad2d(-2))
+    return VQVAE(encoder, decoder, Codebook(N_CODES, 16, update="ema", rng=rng), sigma=None, revive_below=1.0)
 
 
 def new_code_prior() -> PixelCNN:
-    """Over the 7 x 7 codes."""
-    return PixelCNN(N_CODES, (7, 7), width=48, n_layers=3, reach=2)
+    """Over the 4 x 4 codes."""
+    return PixelCNN(N_CODES, (4, 4), width=48, n_layers=3, reach=2)

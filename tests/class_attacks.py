@@ -115,7 +115,7 @@ LEAVES = {  # marks outside, other processes, the next student
                                                "torch._C.PyTorchFileWriter(__import__('deepgen_lib').__file__.replace('deepgen_lib/__init__', 'grading/player'))")),
     "leave something for the next": _leaves(_tries("open('../TOKEN', 'w').write('x')", "torch._C.PyTorchFileWriter('../TOKEN')", "torch.save(1, '../sitecustomize.py')", "os.chmod('..', 0)", "os.rmdir('../' + os.path.basename(os.getcwd()))")),
     "network": _leaves(_tries("socket.create_connection(('127.0.0.1', PORT), 2)", "__import__('_socket').socket().connect(('127.0.0.1', PORT))",
-                                    "__import__('urllib.request').request.urlopen('http://127.0.0.1:PORT')")),
+                                    "__import__('urllib.request').request.urlopen('http://127.0.0.1:PORT', timeout=1)")),
     "network by another program": _leaves(_tries("subprocess.run(['bash', '-c', 'echo > /dev/tcp/127.0.0.1/PORT'])", "os.system('echo > PLACE-9')",
         _spawn("/bin/bash", "-c", "echo > /dev/tcp/127.0.0.1/PORT; touch RAW") + "; time.sleep(1)")),
     "kill the worker": _leaves(_tries("os.kill(os.getppid(), 9)", "os.killpg(os.getppid(), 9)", "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)")),

@@ -22,7 +22,7 @@ section { border-top: 1px solid var(--line); margin-top: 1.6rem; padding-top: 1r
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; } caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); } th[scope=row] { font-weight: 500; } .number { text-align: right; padding-right: 0; white-space: nowrap; }
 .points th[scope=row] { width: 70%; } tr.total th, tr.total td { font-weight: 700; border-bottom: 2px solid var(--ink); }
-.good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; } .wait { color: var(--wait); font-weight: 600; }
+.good, .bad, .wait { overflow-wrap: normal; } .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; } .wait { color: var(--wait); font-weight: 600; }
 .box { background: var(--box); border-left: 4px solid var(--line); padding: .5rem .8rem; margin: .5rem 0; } .box.mistake { border-color: var(--bad); } .box.hint { border-color: var(--wait); }
 code, td.said { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em; } .said { white-space: pre-wrap; } bdi { overflow-wrap: anywhere; }
 ul { margin: .3rem 0; padding-left: 1.2rem; } footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: .6rem; font-size: .88rem; color: var(--soft); }

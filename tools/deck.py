@@ -52,7 +52,7 @@ class Slide:
             return True
         if any(_length(tex) > LONG_EQUATION for tex in re.findall(r"\$\$(.+?)\$\$", self.box, flags=re.S)) or (not self.picture and self.table.partition("\n")[0].count("|") > 7):
             return True
-        return aspect(self.picture) > LONG and text < 700 or not (self.box or self.predict) and aspect(self.picture) > 1.7
+        return aspect(self.picture) > LONG and text < 850 or not (self.box or self.predict) and aspect(self.picture) > 1.7
 
     @property
     def shows(self) -> bool:

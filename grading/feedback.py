@@ -84,7 +84,8 @@ def _points(record: Record) -> str:
     if waiting:
         rows.append(("Texts that wait for a reader, not yet among these points", f"up to {number(waiting)}", ""))
     if record.days_late > 0 or record.penalty > 0:
-        rows.append((f"Late by {number(record.days_late)} days: {number(100 * record.penalty)} % off", f"−{number(record.points - record.final)}", ""))
+        off = f"{number(100 * record.penalty)} % off" if record.penalty else "nothing is taken off"
+        rows.append((f"Late by {number(record.days_late)} days: {off}", number(record.final - record.points), ""))
     rows.append(("Your points", number(record.final), ' class="total"'))
     body = "\n".join(f'<tr{total}><th scope="row">{name}</th><td class="number">{value}</td></tr>' for name, value, total in rows)
     head = '<thead><tr><th scope="col">what</th><th scope="col" class="number">points</th></tr></thead>'

@@ -76,6 +76,7 @@ def test_numbers_are_short():
 
 def test_on_time_there_is_no_line_about_being_late():
     assert "Late" not in Page(feedback_page(RECORD._replace(days_late=0.0, penalty=0.0, final=2.0))).text
+    assert "Late by 0.02 days: nothing is taken off 0 Your points 2" in Page(feedback_page(RECORD._replace(days_late=0.02, penalty=0.0, final=2.0))).text
 
 
 def test_trouble_with_the_file_stands_first():

@@ -76,7 +76,16 @@ def care():
     return plots.nvae.care({(n, built): plots.nvae.Depth(spread, [factor**i for i in range(n)]) for n, spread in sizes.items() for built, factor in (("with care", 1.1), ("without", 0.01))})
 
 
-MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair, "vq_images.collapse": collapse, "nvae.care": care}  # widgets that a function makes of a model, here of a toy
+def blind():
+    return plots.side_by_side.blind({name: torch.rand(40, 784, generator=generator()) * k for k, name in ((0.5, "a"), (1.0, "b"))}, ["b", "a"])
+
+
+def best_by():
+    measure = plots.side_by_side.Measure
+    return plots.side_by_side.best_by({"score": measure({f"m{i}": -80.0 - i for i in range(7)}, "nats"), "error": measure({f"m{i}": 0.1 * (i % 3) for i in range(7)}, "share", False)}, [f"m{i}" for i in range(7)])
+
+
+MADE = {"conv.occlusion": occlusion, "dbn.sampling": sampling, "gibbs_bound.weigher": weigher, "rbm.short_chains": short_chains, "log_z.bracket": bracket, "tied.untying": untying, "up_down.repair": repair, "vq_images.collapse": collapse, "nvae.care": care, "side_by_side.blind": blind, "side_by_side.best_by": best_by}  # widgets that a function makes of a model, here of a toy
 RENDERS = {name: (lambda render=render: render) for name, render in explorables().items()} | MADE
 
 

@@ -276,7 +276,7 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # | [10 · Pictures from a code book](10_vqvae_images.ipynb) | How do you sample from a model with discrete codes? | V11 | 80 + 135 | [6](../exercises/10_vqvae_images/10_vqvae_images.ipynb) |
 # | [11 · NVAE: the network](11_nvae_architecture.ipynb) | What must be careful in a very deep VAE? | N1-N4 | 75 + 165 | [7](../exercises/11_nvae_architecture/11_nvae_architecture.ipynb) |
 # | [12 · NVAE: the divergence](12_nvae_kl.ipynb) | Why describe the posterior relative to the prior? | N5-N6, N6b, N7 | 75 + 110 | [6](../exercises/12_nvae_kl/12_nvae_kl.ipynb) |
-# | 13 · Side by side | Which of these models is best, and by which measure? |  | *planned* | |
+# | [13 · Side by side](13_side_by_side.ipynb) | Which of these models is best, and by which measure? |  | 60 + 185 | [6](../exercises/13_side_by_side/13_side_by_side.ipynb) |
 # | [14 · Kernels (elective)](14_kernels.ipynb) | What does a GPU spend its time on, and how do you give it less? |  | 60 + 175 | [7](../exercises/14_kernels/14_kernels.ipynb) |
 #
 # Minutes are yours, to read and then for the exercises. What is *planned* is not written yet.

@@ -22,12 +22,19 @@ _SHARED = (Path("/dev/shm"), Path(tempfile.gettempdir()), Path("/var/tmp"))  # w
 
 
 class Surroundings:
+    """`whole`: the copy can grade by itself."""
+
+    def __init__(self, *, whole: bool = False):
+        self._whole = whole
+
     def __enter__(self) -> Surroundings:
         self.folder = Path(tempfile.mkdtemp(prefix="around-"))
         self.folder.chmod(0o755)
         self.course, self.outside, self.token = self.folder / "course", self.folder / "outside", f"escaped-{secrets.token_hex(4)}"
-        for part in ("deepgen_lib", "grading"):
+        for part in ("deepgen_lib", "grading", *(("tools", "exercises", "solutions") if self._whole else ())):
             shutil.copytree(ROOT / part, self.course / part, ignore=shutil.ignore_patterns("__pycache__", "embedded"))
+        for part in ("pyproject.toml", "nbgrader_config.py"):
+            shutil.copy(ROOT / part, self.course)
         self.outside.mkdir()
         self.outside.chmod(0o777)
         self._server = socket.create_server(("127.0.0.1", 0))

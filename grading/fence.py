@@ -86,7 +86,16 @@ def take_away(names: list[str]) -> None:
         for other in [m for key, m in list(sys.modules.items()) if key.startswith(("deepgen_lib", "torch.distributions")) and m is not None]:
             for key in [key for key, value in list(vars(other).items()) if value is original]:
                 setattr(other, key, _refusal(last))
+        for helper in _helpers(original):
+            _empty(helper, last)
         _empty(original, last)
+
+
+def _helpers(function) -> list:
+    """Private functions of the same module that it calls and that carry its name, such as _kl of residual_normal_kl: the formula stands there."""
+    known = getattr(function, "__globals__", {})
+    names = [name for name in getattr(getattr(function, "__code__", None), "co_names", ()) if name.startswith("_") and name.strip("_") in function.__name__]
+    return [known[name] for name in names if isinstance(known.get(name), types.FunctionType) and known[name].__module__ == function.__module__]
 
 
 def located(name: str) -> tuple:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,7 +151,8 @@ def _said(record: Record, assignment: Assignment) -> dict[str, str]:
     found = {}
     for task in assignment.tasks:
         if result := results.get(task.exercise.id):
-            found[task.check] = "\n".join([f"{result.points:g} of {result.possible:g} points. {result.feedback}", *result.notes])
+            lines = [f"{result.points:g} of {result.possible:g} points. {result.feedback}", *result.notes]
+            found[task.check] = "\n".join(textwrap.fill(line, 110) for text in lines for line in text.split("\n"))
     return found
 
 

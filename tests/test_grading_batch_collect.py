@@ -2,6 +2,7 @@
 import json
 import os
 import stat
+import time as clock
 import zipfile
 from pathlib import Path
 
@@ -56,8 +57,18 @@ def test_the_right_one_of_several_files_is_taken(tmp_path, files, chosen, words)
     assert words in " ".join(found.notes) if words else found.notes == ()
 
 
+@pytest.fixture
+def tokyo(monkeypatch):
+    """A machine in another zone than UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    yield
+    monkeypatch.undo()
+    clock.tzset()
+
+
 @pytest.mark.parametrize("said, time", [("2026-11-23 05:00:00.123456 UTC", "2026-11-23T05:00:00+00:00"), ("2026-11-23T05:00:00+01:00", "2026-11-23T04:00:00+00:00"), ("2026-11-23 05:00", "2026-11-23T05:00:00+00:00"), ("soon", ""), ("", "")])
-def test_times_come_from_timestamp_txt(tmp_path, said, time):
+def test_times_come_from_timestamp_txt(tmp_path, tokyo, said, time):
     put(tmp_path, "ada/08_vae/08_vae.ipynb")
     put(tmp_path, "ada/08_vae/timestamp.txt", said)
     found, = find_hand_ins(tmp_path, known=KNOWN).hand_ins
@@ -111,6 +122,11 @@ def test_a_later_download_replaces_what_changed(tmp_path):
     collect_zip(packed(tmp_path, {name: book(text="a")}), tmp_path, known=KNOWN)
     assert collect_zip(packed(tmp_path, {name: book(text="b")}), tmp_path, known=KNOWN).written == [("11", "08_vae")]
     assert tree(tmp_path) == {"11/08_vae/08_vae.ipynb": book(text="b")}
+
+
+def test_of_two_files_of_one_name_the_later_counts(tmp_path):
+    collect_zip(packed(tmp_path, {"ada_11_907_08_vae.ipynb": book(text="new"), "ada_11_901_08_vae.ipynb": book(text="old")}), tmp_path, known=KNOWN)
+    assert tree(tmp_path) == {"11/08_vae/08_vae.ipynb": book(text="new")}
 
 
 def test_a_students_own_zip_is_opened_and_a_damaged_one_is_told(tmp_path):

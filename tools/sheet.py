@@ -17,7 +17,7 @@ SIZES = re.compile(r"\\[Bb]igg?[lrm]?(?![A-Za-z])")  # MathML's brackets grow by
 STYLE = """
 body { font: 16px/1.5 "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.2rem; border-top: 1px solid #bbb; padding-top: .8rem } h3 { font-size: 1.05rem }
-pre { background: #f4f4f2; padding: .6rem .8rem; overflow-x: auto; font-size: .82rem; line-height: 1.35 } code { font-size: .9em }
+pre { background: #f4f4f2; padding: .6rem .8rem; overflow-x: auto; font-size: .82rem; line-height: 1.35; white-space: pre-wrap; overflow-wrap: anywhere } code { font-size: .9em }
 table { border-collapse: collapse } th, td { border: 1px solid #bbb; padding: .25rem .6rem; text-align: left; vertical-align: top }
 blockquote { border-left: 4px solid #4c72b0; margin: 1rem 0; padding: .1rem 1rem; background: #f3f6fb } .lines { height: 7rem } .anchor-link { display: none }
 math[display=block] { margin: .4rem 0 } @media print { body { margin: 0; max-width: none } .question { break-inside: avoid } }

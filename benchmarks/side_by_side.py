@@ -5,7 +5,7 @@
 Fixed-binarised MNIST, 50,000 training pictures. Choices were made on the 10,000 validation pictures; the test pictures are read at the end, with the parameters
 as they ship (float16). One torch thread. Checkpoints in work/benchmarks: a stopped run goes on where it was, and a trained model is only measured again.
 Log-likelihoods: the mixture's is exact, the RBM's needs log Z by AIS (100 chains, 14,500 temperatures; bar: three standard errors). VAE and NVAE: the bound with one
-draw on all test pictures, plus what importance-weighted draws add on every fifth or twentieth (bar: two standard errors of that gain). VQ-VAE: one code map for each picture.
+draw on all test pictures, plus what importance-weighted draws add on every tenth or fiftieth (bar: two standard errors of that gain). VQ-VAE: one code map for each picture.
 """
 import copy
 import json
@@ -13,7 +13,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ["TQDM_DISABLE"] = "1"
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from deepgen_lib import base_rate, fit, fit_em, load_mnist, load_model, save_model
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.mixture import BernoulliMixture
+from deepgen_lib.nvae import NVAE
 from deepgen_lib.shipped import CHECKPOINTS
 from deepgen_lib.side_by_side_models import N_COMPONENTS, SIDE, new_code_prior, new_mixture, new_nvae, new_rbm, new_vae, new_vqvae
 import rbm_cd
@@ -29,11 +32,21 @@ import rbm_likelihood
 from harness import machine, publish
 
 SEED, SIZES, SMOOTHING, N_EM_STEPS = 0, (100, N_COMPONENTS), 0.1, 15
-UPDATES = {"vae": 50_000, "nvae": 4_000, "vqvae": 1_600, "codes": 1_500}
-OPTIONS = {"vae": AdamOptions(learning_rate=0.001), "nvae": AdamOptions(kind="adamax", learning_rate=0.015, final_learning_rate=0.0005, warm_up=0.05),
-           "vqvae": AdamOptions(learning_rate=0.002), "codes": AdamOptions(learning_rate=0.003, warm_up=0.03)}
+class Stage(NamedTuple):
+    """A part of training with a rate that falls of its own."""
+    n_updates: int
+    options: AdamOptions
+    warm_up: float = 0.0  # NVAE: the share of this stage in which the KL's weight climbs
+
+
+STAGES = {
+    "vae": (Stage(17_000, AdamOptions(learning_rate=0.001, final_learning_rate=0.00066)), Stage(5_000, AdamOptions(learning_rate=0.00066))),
+    "nvae": (Stage(2_000, AdamOptions(kind="adamax", learning_rate=0.015, final_learning_rate=0.0081316, warm_up=0.1), warm_up=0.6),
+             Stage(800, AdamOptions(kind="adamax", learning_rate=0.0081316, final_learning_rate=0.0003))),
+    "vqvae": (Stage(1_600, AdamOptions(learning_rate=0.002)),), "codes": (Stage(1_500, AdamOptions(learning_rate=0.003, warm_up=0.03)),),
+}
 BATCH = {"vae": 100, "nvae": 32, "vqvae": 64, "codes": 32}
-WEIGHTED = {"vae": (2000, 1000), "nvae": (500, 100)}  # test pictures and draws of the importance-weighted bound
+WEIGHTED = {"vae": (1000, 500), "nvae": (200, 50)}  # test pictures and draws of the importance-weighted bound
 FOLDER = Path(__file__).parents[1] / "work" / "benchmarks"
 
 
@@ -51,14 +64,19 @@ def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 500) -
         return torch.cat([function(part) for part in x.split(size)])
 
 
-def trained(name: str, trainer, data: Tensor, watch=None) -> float:
-    """Train; the processor seconds of all updates, kept beside the checkpoint. A run that went on is scaled up from its last part."""
-    path, start = FOLDER / f"side_by_side_{name}.safetensors", time.process_time()
-    clock = path.with_suffix(".seconds")
-    result = fit(trainer, data, n_updates=UPDATES[name], batch_size=BATCH[name], checkpoint=path, watch=watch, rng=rng_of(SEED))
-    if result.resumed_at < UPDATES[name]:
-        clock.write_text(str((time.process_time() - start) * UPDATES[name] / (UPDATES[name] - result.resumed_at)))
-    return float(clock.read_text())
+def trained(name: str, model: nn.Module, data: Tensor, watch: Callable) -> float:
+    """Train stage by stage; the processor seconds of all of them, kept beside the checkpoints. A stage that went on is scaled up from its last part."""
+    total = 0.0
+    for position, stage in enumerate(STAGES[name]):
+        path, start = FOLDER / f"side_by_side_{name}_{position}.safetensors", time.process_time()
+        clock = path.with_suffix(".seconds")
+        if isinstance(model, NVAE):
+            model.config = replace(model.config, warm_up=stage.warm_up)
+        result = fit(GradientTrainer(model, stage.options), data, n_updates=stage.n_updates, batch_size=BATCH[name], checkpoint=path, watch=watch, rng=rng_of(SEED + position))
+        if result.resumed_at < stage.n_updates:
+            clock.write_text(str((time.process_time() - start) * stage.n_updates / (stage.n_updates - result.resumed_at)))
+        total += float(clock.read_text())
+    return total
 
 
 def rounded(model: nn.Module) -> nn.Module:
@@ -120,7 +138,7 @@ def weighted(name: str, bound: Callable[[Tensor], Tensor], importance: Callable[
 
 def vae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
     model = new_vae(rng=rng_of(SEED))
-    seconds = trained("vae", GradientTrainer(model, OPTIONS["vae"]), train, watcher("vae", lambda m: m.bound(valid[:5000], rng=rng_of(9)).total))
+    seconds = trained("vae", model, train, watcher("vae", lambda m: m.bound(valid[:5000], rng=rng_of(9)).total))
     rounded(model)
     rng = rng_of(SEED + 1)
     found = weighted("vae", lambda x: model.bound(x, rng=rng).total, lambda x: model.importance_bound(x, n_samples=WEIGHTED["vae"][1], rng=rng), test)
@@ -129,7 +147,7 @@ def vae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
 
 def nvae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
     model = new_nvae(regularisation=0.01, rng=rng_of(SEED))
-    seconds = trained("nvae", GradientTrainer(model, OPTIONS["nvae"]), maps(train), watcher("nvae", lambda m: m.elbo(maps(valid[:1000]), rng_of(9)).total))
+    seconds = trained("nvae", model, maps(train), watcher("nvae", lambda m: m.elbo(maps(valid[:1000]), rng_of(9)).total))
     model.spectral = None  # the vectors that only training needs
     rounded(model)
     rng = rng_of(SEED + 1)
@@ -141,11 +159,11 @@ def vqvae(train: Tensor, valid: Tensor, test: Tensor) -> dict:
     """The codes, then a prior over them; the two files belong together."""
     model, rng = new_vqvae(rng=rng_of(SEED)), rng_of(SEED + 1)
     model.init_codes(maps(train[:200]), rng=rng)
-    seconds = trained("vqvae", GradientTrainer(model, OPTIONS["vqvae"]), maps(train), watcher("vqvae", lambda m: -m.terms(maps(valid[:2000])).reconstruction))
+    seconds = trained("vqvae", model, maps(train), watcher("vqvae", lambda m: -m.terms(maps(valid[:2000])).reconstruction))
     ids, valid_ids = (in_parts(rounded(model).encode, maps(x)) for x in (train, valid[:2000]))
     torch.manual_seed(SEED)
     prior = new_code_prior().start_from(model.codebook.codes, ids, rng=rng)
-    seconds += trained("codes", GradientTrainer(prior, OPTIONS["codes"]), ids, watcher("codes", lambda m: m.log_likelihood(valid_ids)))
+    seconds += trained("codes", prior, ids, watcher("codes", lambda m: m.log_likelihood(valid_ids)))
     rounded(prior)
     picture = -in_parts(lambda x: model.terms(x).reconstruction, maps(test)).mean().item()
     codes = in_parts(lambda x: prior.log_likelihood(model.encode(x)), maps(test)).mean().item()

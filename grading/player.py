@@ -24,6 +24,7 @@ class _Asked:
     def __call__(self, *args, **kwargs):
         found: list[Tensor] = []
         _tensors((args, kwargs), found)
+        _require_plain(found)
         slopes = [tensor for tensor in found if tensor.requires_grad] if torch.is_grad_enabled() else []
         call, answer = self._ask(args, kwargs)
         if not slopes:
@@ -41,6 +42,7 @@ class _Asked:
         return message["call"], values[0]
 
     def _slopes(self, call: int, upstream: list) -> list:
+        _require_plain([slope for slope in upstream if slope is not None])
         self._channel.send({"back": call}, upstream)
         return self._channel.receive()[1][0]
 
@@ -59,6 +61,12 @@ class _Bridge(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *upstream):
         return None, None, None, *ctx.asked._slopes(ctx.call, list(upstream))
+
+
+def _require_plain(tensors: list[Tensor]) -> None:
+    """Inside torch.func a tensor stands for many, or for a slope: it holds no numbers that could be sent."""
+    if any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors)):
+        raise ValueError("the function that you were given cannot be called inside torch.func or torch.vmap while you are graded: for a gradient use torch.autograd.grad, for many rows call it on all of them at once")
 
 
 def _tensors(value, found: list) -> None:

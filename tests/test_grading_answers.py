@@ -89,6 +89,14 @@ def test_feedback_says_what_the_notebook_would_have_said(code, words, tmp_path):
     assert result.asked == "kl_by_hand(mu, log_sigma): (B, K), (B, K) -> (B,)." and result.misconception == ""
 
 
+@pytest.mark.parametrize("way", ["torch.func.grad(lambda m: f(m + sigma * eps).mean())(mu)", "torch.vmap(slope)(mu + sigma * eps).mean(0)"], ids=["grad", "vmap"])
+def test_a_given_function_inside_torch_func_is_said_to_be_out_of_place(way, tmp_path):
+    notebook = solved("08_vae")
+    cell_of(notebook, "ex-8-1").source = f"def two_ways(f, slope, mu, sigma, eps):\n    return {way}, (f(mu + sigma * eps)[:, None] * eps / sigma).mean(0)"
+    marked = mark("08_vae", notebook, tmp_path)
+    assert lost(marked) == ["8.1"] and "for a gradient use torch.autograd.grad" in result_of(marked, "8.1").feedback
+
+
 def test_an_answer_learned_by_heart_from_the_public_seeds_earns_nothing(tmp_path):
     notebook = solved("08_vae")
     cell_of(notebook, "ex-8-2").source = ("import bank.vae as _bank\nseen = [a for seed in range(200) for a in _bank._posteriors(torch.Generator().manual_seed(seed)).values()]\n"

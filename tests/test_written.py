@@ -8,7 +8,7 @@ from grading.assignment import read_assignment
 from tools.exercises import secret_lines
 from tools.sources import ROOT, built_path, find_sources, read_inputs, read_notebook
 
-WRITTEN = ("01_gibbs_bound", "02_rbm", "03_log_z", "05_tied_weights", "08_vae", "09_vqvae_losses", "11_nvae_architecture", "12_nvae_kl", "14_kernels")
+WRITTEN = ("01_gibbs_bound", "02_rbm", "03_log_z", "05_tied_weights", "08_vae", "09_vqvae_losses", "11_nvae_architecture", "12_nvae_kl", "13_side_by_side", "14_kernels")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
 import re
 import shlex
 import subprocess
@@ -126,14 +125,18 @@ def test_the_example_exercise_knows_right_from_wrong(capsys):
                 exercise(wrong.wrong, seed=seed)
 
 
-def run_sequence(name: str, folder: Path, **values: str) -> None:
-    """The git commands of one block of the guide, as they stand; make is not run."""
+def run_sequence(name: str, folder: Path, **values: str) -> Path:
+    """The git commands of one block of the guide, as they stand; make is not run.  -> the folder where they end."""
     block = re.search(rf"<!-- commands: {name} -->\n```\n(.*?)```", GUIDE, flags=re.DOTALL)[1]
     for line in block.splitlines():
-        for word, value in values.items():
-            line = line.replace(word, value)
-        if line.startswith("git"):
-            subprocess.run(shlex.split(line), cwd=folder, check=True, capture_output=True)
+        words = [values.get(word, word) for word in shlex.split(line)]
+        if words[0] == "cd":
+            folder = (folder / words[1]).resolve(strict=True)
+        elif words[0] == "git":
+            git(folder, *words[1:])
+        else:
+            assert words[0] == "make"
+    return folder
 
 
 def git(folder: Path, *words: str) -> str:
@@ -156,17 +159,17 @@ def test_a_term_stays_as_it_began(tmp_path, monkeypatch):
     git(tmp_path, "clone", "-q", str(server), str(course_of))
     git(course_of, "switch", "-q", "-c", "main")
     commit(course_of, "one\n\n\n\n\ntwo\n")
-    run_sequence("term-begin", course_of)
+    term = run_sequence("term-begin", course_of)
     erratum = commit(course_of, "one, mended\n\n\n\n\ntwo\n")
     commit(course_of, "one, mended\n\n\n\n\ntwo, rewritten\n")
-    run_sequence("term-erratum", course_of, COMMIT=erratum)
-    run_sequence("term-folder", course_of)
-    assert (tmp_path / "autumn-2026/check.py").read_text() == "one, mended\n\n\n\n\ntwo\n"
+    assert run_sequence("term-erratum", course_of, COMMIT=erratum) == run_sequence("term-later", course_of) == term
+    assert (term / "check.py").read_text() == "one, mended\n\n\n\n\ntwo\n"
     assert (course_of / "check.py").read_text() == "one, mended\n\n\n\n\ntwo, rewritten\n"
-    git(course_of, "worktree", "add", "../autumn-2026.0", "autumn-2026.0")  # as the guide says in its text
-    assert (tmp_path / "autumn-2026.0/check.py").read_text() == "one\n\n\n\n\ntwo\n" and "git worktree add ../autumn-2026.0 autumn-2026.0" in GUIDE
-    git(tmp_path, "clone", "-q", "--branch", "autumn-2026", str(server), str(tmp_path / "student"))
-    assert (tmp_path / "student/check.py").read_text() == "one, mended\n\n\n\n\ntwo\n"
+    again, = re.findall(r"`git (worktree add [^`]+)`", GUIDE)
+    git(course_of, *again.split())
+    assert (tmp_path / "autumn-2026.0/check.py").read_text() == "one\n\n\n\n\ntwo\n"
+    git(tmp_path, *re.search(r"`git (clone --branch [^`]+)`", GUIDE)[1].replace("URL", str(server)).split())
+    assert (tmp_path / "deepgen/check.py").read_text() == "one, mended\n\n\n\n\ntwo\n"
 
 
 def test_the_memory_is_what_was_measured():

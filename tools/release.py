@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"FAILED  {error}", file=sys.stderr)
         return 1
     with zipfile.ZipFile(archive) as released:
-        print(f"released {len(released.namelist())} files: {archive.relative_to(options.root.resolve())}, {archive.stat().st_size / 1e6:.1f} MB")
+        print(f"released {len(released.namelist())} files: {archive.relative_to(options.root.resolve())}, {archive.stat().st_size / 1e3:.0f} kB")
     return 0
 
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from .variant import HEAD
+
 MIN_LINE = 24   # characters, without blanks: shorter ones could stand anywhere
 SECRET = ("checks/*.py", "solutions/*/*.ipynb", "rubrics/*.md")
 
@@ -13,7 +15,7 @@ SECRET = ("checks/*.py", "solutions/*/*.ipynb", "rubrics/*.md")
 def secrets_of(folder: Path) -> set[str]:
     """The key, and every line that only the private files hold and that names a function or an argument of them: not what students get."""
     key = {squeezed((folder / "key").read_text(encoding="utf-8"))} if (folder / "key").is_file() else set()
-    public = {squeezed(line) for file in folder.glob("exercises/*/*.ipynb") for line in lines_of(file)}
+    public = {squeezed(line) for text in [HEAD.splitlines(), *map(lines_of, folder.glob("exercises/*/*.ipynb"))] for line in text}
     heads = [head for file in folder.glob("checks/*.py") for head in re.findall(r"^def _(\w+?)_right\(([^)]*)\)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)]
     names = {name.strip() for function, arguments in heads for name in [function, *arguments.split(",")]}
     lines = {line for pattern in SECRET for file in folder.glob(pattern) for line in lines_of(file) if names & set(re.findall(r"[^\W\d]\w*", line)) or any(f"_{name}_" in line for name, _ in heads)}

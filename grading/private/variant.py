@@ -78,7 +78,7 @@ def renamed(code: str, names: dict[str, str]) -> str:
 
 def module_text(chapter: str, variants: list[Variant]) -> str:
     """The file checks/CHAPTER.py of a private course."""
-    return _HEAD.format(chapter=chapter) + "\n\n".join(_exercise_text(variant) for variant in variants) + "\n"
+    return HEAD.format(chapter=chapter) + "\n\n".join(_exercise_text(variant) for variant in variants) + "\n"
 
 
 def _exercise_text(v: Variant) -> str:
@@ -99,7 +99,7 @@ def _indented(body: str) -> str:
     return textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
 
 
-_HEAD = '''"""PRIVATE: answers of the graded exercises of chapter {chapter}. Keep this file where students cannot read it.
+HEAD = '''"""PRIVATE: answers of the graded exercises of chapter {chapter}. Keep this file where students cannot read it.
 
 Of each exercise: the right answer twice, the proof (the definition, added up or integrated numerically), inputs, wrong answers with what to say.
 Change what you like, then run `make private ARGS=--check`: it proves every answer again.

@@ -188,8 +188,8 @@ def _bubblewrap(stage: Path) -> list[str]:
     shown = [word for parent in above for word in ("--perms", "0755", "--dir", parent)]  # else closed to the worker's own user
     shown += [word for folder in _python_folders() for word in ("--ro-bind-try", folder, folder)]
     links = [word for name in ("/bin", "/lib", "/lib64", "/sbin") if os.path.islink(name) for word in ("--symlink", os.readlink(name), name)]
-    return ["bwrap", *apart, "--die-with-parent", "--new-session", *shown, *links, "--ro-bind", str(stage), "/course", "--proc", "/proc", "--dev", "/dev",
-            "--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", "/empty", "--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", "/tmp", "--chdir", "/empty"]
+    empty = [word for name in ("/empty", "/tmp") for word in ("--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", name)]  # before what is shown: Python may stand below /tmp
+    return ["bwrap", *apart, "--die-with-parent", "--new-session", *empty, *shown, *links, "--ro-bind", str(stage), "/course", "--proc", "/proc", "--dev", "/dev", "--chdir", "/empty"]
 
 
 def _python_folders() -> list[str]:

@@ -14,7 +14,7 @@ import torch
 
 from grading import container, fence, sandbox as sandboxes, score
 from grading.bounded import bounded
-from grading.sandbox import Sandbox
+from grading.sandbox import Sandbox, bubblewrap_refusal
 from tests.grading_class import LIMITS, answer_with, cell_of, lost, mark, result_of, solved
 from tools.sources import ROOT
 
@@ -139,6 +139,17 @@ def test_a_graded_answer_may_not_fill_the_disk(tmp_path):
     cell_of(notebook, "ex-8-2").source = "def kl_by_hand(mu, log_sigma):\n    for i in range(10**4): open(f'x{i}', 'wb').close()"
     marked = mark("08_vae", notebook, tmp_path)
     assert lost(marked) == ["8.2"] and "may open 200 files to write in" in result_of(marked, "8.2").feedback
+
+
+@pytest.mark.skipif(bool(bubblewrap_refusal()), reason=f"bubblewrap does not work here: {bubblewrap_refusal()}")
+def test_a_python_that_stands_where_everybody_may_write_is_seen(monkeypatch):
+    """As in a clone below the folder for temporary files."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "module.py").write_text("print('seen')")
+        known = sandboxes._python_folders()
+        monkeypatch.setattr(sandboxes, "_python_folders", lambda: [*known, folder])
+        done = subprocess.run([*sandboxes._bubblewrap(ROOT / "grading"), sys.executable, "-I", "-S", f"{folder}/module.py"], capture_output=True, text=True)
+    assert done.stdout == "seen\n", done.stderr
 
 
 # ---- an ordinary user

@@ -251,7 +251,7 @@ reveal("13.b", 2, "")
 # %% [markdown]
 # ## 13.4 Seven models, one set of digits
 #
-# Now the real thing: black and white digits, 784 pixels, the *fixed* binarisation (chapter 3), so that everybody is asked about the same 10,000 test pictures. The models were trained beforehand and ship with the course; each file says when and on what machine it was measured, and by which command it is made again.
+# Now the real thing: black and white digits, 784 pixels, the *fixed* binarisation (chapter 3), so that everybody is asked about the same 10,000 test pictures. The models were trained beforehand and ship with the course; each file says when and on what machine it was measured, and by which command it is made again. (The DBN is the greedy one. After up-down it would need two sets of weights, too much to ship; chapter 6 trains one, with labels, and judges it by its errors.)
 
 # %% tags=["label-models"]
 from deepgen_lib import load_mnist

@@ -122,8 +122,10 @@ def _empty(original, name: str) -> None:
     """Whoever still holds the thing itself, through a class, a decorator, a table, finds nothing in it."""
     if isinstance(original, property):
         original = original.fget
-    for method in list(vars(original).values()) if isinstance(original, type) else []:
-        _empty(getattr(method, "__func__", method), name)
+    methods = [getattr(method, "__func__", method) for method in vars(original).values()] if isinstance(original, type) else []
+    for method in methods:
+        if isinstance(method, (types.FunctionType, property)):
+            _empty(method, name)
     while isinstance(original, types.FunctionType):
         space: dict = {}
         exec(f"def refused(*_, **__):\n    raise PermissionError({_REFUSED.format(name)!r})", space)

@@ -4,7 +4,8 @@ Where the course's own exercises import a function as a tool, it stays. "module.
 """
 _MAX_POOL = ("max_pool.probabilistic_max_pool", "max_pool.log_block_sums")
 _TIED = ("tied.tied_rbm", "tied.next_rbm")
-_RESIDUAL = ("residual_normal.residual_normal_kl", "residual_normal.two_normals_kl", "residual_normal.ResidualNormal.kl", "residual_normal.ResidualNormal.log_ratio")
+_RESIDUAL = ("residual_normal.residual_normal_kl", "residual_normal.two_normals_kl", "residual_normal.ResidualNormal.kl", "residual_normal.ResidualNormal.log_ratio",
+             *(f"kernels.residual_normal_sample.{name}" for name in ("residual_normal_sample", "residual_normal_sample_reference", "_Fused")))  # a draw comes with its KL
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "1.1": ("variational.gibbs_bound", "variational.bound_terms", "variational.gap"),

@@ -15,6 +15,8 @@ WAYS = {  # code of exercise 12.1, words of the feedback
     "by importlib": ("import importlib\n" + DEF + "return importlib.import_module('deepgen_lib.residual_normal').residual_normal_kl" + CALL, "earns nothing"),
     "a thin wrapper": ("from deepgen_lib.residual_normal import ResidualNormal\n" + DEF + "return ResidualNormal(0 * dmu, sigma.log(), dmu, dsigma.log()).kl().sum(1)", "earns nothing"),
     "a wrapper's helper": ("from deepgen_lib import residual_normal\n" + DEF + "return residual_normal._kl" + CALL.replace("dmu, dsigma.log(), sigma.log()", "dmu, dsigma.log(), sigma.log()"), "earns nothing"),
+    "beside a draw": ("import torch\nfrom deepgen_lib.kernels import residual_normal_sample\n" + DEF + "return residual_normal_sample(0 * dmu, sigma.log(), dmu, dsigma.log(), clock=torch.tensor([1, 1])).kl.sum(1)", "earns nothing"),
+    "inside a kernel": ("import sys, torch, deepgen_lib.kernels\nmodule = sys.modules['deepgen_lib.kernels.residual_normal_sample']\n" + DEF + "return module._Fused.apply(0 * dmu, sigma.log(), dmu, dsigma.log(), torch.tensor([1, 1]))[1].sum(1)", "not yet"),
     "another form": ("from deepgen_lib.residual_normal import two_normals_kl\n" + DEF + "return two_normals_kl(dmu, (sigma * dsigma).log(), 0 * dmu, sigma.log()).sum(1)", "earns nothing"),
     "through all classes": (DEF + "found = next(c for c in tuple.__subclasses__() if c.__name__ == 'ResidualNormal')\n    return found(0 * dmu, sigma.log(), dmu, dsigma.log()).kl().sum(1)", "earns nothing"),
     "unpickled": ("import pickle, torch, io\n" + DEF + "f = pickle.loads(b'cdeepgen_lib.residual_normal\\nresidual_normal_kl\\n.')\n    return f" + CALL, "earns nothing"),

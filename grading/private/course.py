@@ -148,7 +148,7 @@ Made by `make private`. Keep this folder to yourself: back it up, never commit i
 | `rubrics/CHAPTER.md` | for whoever marks: right answers, known mistakes, the derivation's points |
 | `made.json` | what was made: files changed by hand are recognised and kept; the choices, for `--unlike` |
 
-Hand-ins go to `submitted/STUDENT/CHAPTER/CHAPTER.ipynb` in this folder; `DEEPGEN_PRIVATE=this folder make grade` grades them.
+Hand-ins go to `submitted/STUDENT/CHAPTER/CHAPTER.ipynb` in this folder; `make grade ARGS="--root THIS_FOLDER"`, with DEEPGEN_PRIVATE naming it too, grades them.
 
 To change something by hand: edit `checks/CHAPTER.py` and `solutions/CHAPTER/CHAPTER.ipynb` (the names of functions must stay the same in both), then
 `make private` (releases anew, keeps your changes) and `make private ARGS=--check` (proves every answer again, looks for leaks).

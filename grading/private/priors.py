@@ -6,7 +6,8 @@ from .variant import Variant, named
 
 CHAPTER = "08_vae"
 TAKEN = ("latents.normal_kl", "residual_normal.residual_normal_kl", "residual_normal.two_normals_kl", "residual_normal.ResidualNormal.kl", "residual_normal.ResidualNormal.log_ratio",
-         "torch.distributions.kl.kl_divergence", "torch.distributions.kl._dispatch_kl")
+         "torch.distributions.kl.kl_divergence", "torch.distributions.kl._dispatch_kl",
+         "kernels.residual_normal_sample.residual_normal_sample", "kernels.residual_normal_sample.residual_normal_sample_reference")
 SCALES = {  # what the network says of q's scale s: (Python, in words, the wrong way)
     "log": ("torch.exp(t)", "log s", "t"), "log of the square": ("torch.exp(t / 2)", "log s²", "torch.exp(t)"), "before softplus": ("torch.nn.functional.softplus(t)", "what softplus turns into s", "torch.exp(t)"),
     "log of the inverse square": ("torch.exp(-t / 2)", "log (1/s²), the log precision", "torch.exp(t / 2)"),

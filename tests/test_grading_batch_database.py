@@ -108,7 +108,7 @@ def test_the_notebook_for_formgrader_has_every_cell_and_runs_nothing(course, tmp
     lost["cells"].remove(check)
     lost["cells"].insert(0, {"cell_type": "code", "metadata": {}, "source": "open('ran', 'w')", "outputs": [{"output_type": "stream", "name": "stdout", "text": "<script>"}], "id": "same", "execution_count": 1})
     lost["cells"].append({"cell_type": "markdown", "metadata": {}, "source": "![p](attachment:p.png)", "attachments": {"p.png": {"image/png": "aaaa"}, }, "id": "same"})
-    lost["cells"].append({"cell_type": "markdown", "metadata": {"nbgrader": {"grade_id": WRITTEN}}, "source": ""})
+    lost["cells"].insert(0, {"cell_type": "markdown", "metadata": {"nbgrader": {"grade_id": WRITTEN}}, "source": ""})
     hand_in(tmp_path, "ada", lost)
     hand_in(tmp_path, "cut", "{")
     hand_in(tmp_path, "eve", "x", name="report.pdf")
@@ -118,7 +118,7 @@ def test_the_notebook_for_formgrader_has_every_cell_and_runs_nothing(course, tmp
     place = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
     assert place.index(CHECK) == place.index(TASK) + 1
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert len(outputs) == 1 and outputs[0].text.startswith("0 of 2 points. not yet") and notebook.cells[-2].attachments == {"p.png": {"image/png": "aaaa"}}
+    assert len(outputs) == 1 and outputs[0].text.startswith("0 of 2 points. not yet") and notebook.cells[-1].attachments == {"p.png": {"image/png": "aaaa"}}
     for student, words in (("cut", "the file is damaged"), ("eve", "found report.pdf")):
         assert words in opened(tmp_path, student).cells[0].source and set(named(opened(tmp_path, student))) == {TASK, CHECK, WRITTEN}
 

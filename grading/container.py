@@ -17,7 +17,7 @@ import tarfile
 from pathlib import Path
 
 ENGINES = ("podman", "docker")
-IMAGE = "localhost/deepgen-grading:1"
+IMAGE = "localhost/deepgen-grading:2"
 _SECONDS, _NOBODY = 120, "65534:65534"
 _AROUND_MB, _AROUND_PROCESSES = 3072, 64  # torch and the worker, on top of what an exercise gets
 
@@ -48,7 +48,7 @@ def refusal(program: str) -> str:
 def walls(*, memory_mb: int, processes: int) -> list[str]:
     """The options that keep what runs inside apart."""
     return ["--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--user={_NOBODY}", "--ipc=private", "--hostname=grading",
-            f"--memory={memory_mb + _AROUND_MB}m", f"--memory-swap={memory_mb + _AROUND_MB}m", f"--pids-limit={processes + _AROUND_PROCESSES}", "--ulimit=core=0:0",
+            f"--memory={memory_mb + _AROUND_MB}m", f"--memory-swap={memory_mb + _AROUND_MB}m", f"--pids-limit={processes + _AROUND_PROCESSES}", "--ulimit=core=0:0", "--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096",
             "--tmpfs=/empty:rw,size=64m,mode=1777", "--tmpfs=/tmp:rw,size=64m,mode=1777", "--workdir=/empty"]
 
 
@@ -106,6 +106,6 @@ def _image() -> bytes:
                     tar.addfile(link)
             for name in ("course", "empty", "talk", "tmp"):
                 folder = tarfile.TarInfo(name)
-                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name in ("empty", "tmp") else 0o755  # podman gives what is mounted there the same mode
                 tar.addfile(folder)
         return made.getvalue()

@@ -610,7 +610,7 @@ reveal("13.h", 2, f"{gain:.0f} nats, and the model is the same.")
 # %% [markdown]
 # > **13.13.** The code model's usual number is loose: the same model, weighed with a hundred maps, scores more than ten nats better. How much better still it is, nobody knows.
 #
-# **What to notice.** Each of the 49 codes has neighbours that do nearly as well, so a picture has a great many maps, and one term of the sum is a small part of it. The training never minded: it looked at one map only. By its usual number this model stands far behind VAE and NVAE; weighed, it is in their company. Whoever ranks models by bounds ranks the people who
+# **What to notice.** Each of the 49 codes has neighbours that do nearly as well, so a picture has a great many maps, and one term of the sum is a small part of it. The training never minded: it looked at one map only. By its usual number this model stands far behind VAE and NVAE; weighed, most of that distance is gone. Whoever ranks models by bounds ranks the people who
 # computed them.
 #
 # ### Likelihood: one per cent of a good model

@@ -16,7 +16,7 @@ INNER = {"bend": "practical without the questions", "relative_to": "inner loop",
          "Encoder": "built by NVAE", "TopDown": "built by NVAE", "Tail": "built by NVAE", "Group": "built by NVAE", "Posterior": "built by NVAE", "SqueezeExcite": "built by the cells",
          "Upsample": "no argument", "ResidualCell": "built by the cells", "squeeze_width": "asked through squeeze_parameters", "head_channels": "asked by NVAE", "head_log_likelihood": "asked by NVAE",
          "head_mean": "asked by NVAE", "head_draw": "asked by NVAE", "weighted_kl": "inner loop", "evaluating": "inner", "MaskedConv": "built by FlowCell",
-         "PosteriorFlow": "built by NVAE", "TwoWays": "made for exercise 11.4 alone"}
+         "PosteriorFlow": "built by NVAE"}
 NO_MODULES = [None, 3, "model", torch.zeros(2), [nn.Linear(1, 1)]]
 NO_CONFIGS = st.sampled_from([None, "MNIST", 3, {"groups": (1, 2)}]).map(lambda value: (value, type(value).__name__))
 NO_GENERATORS = bad.of(bad.NO_GENERATORS[1:])  # None is torch's own
@@ -85,6 +85,7 @@ def doors() -> dict[str, Door]:
         "NVAE": Door(NVAE, dict(config=model.config, rng=g), dict(config=NO_CONFIGS, rng=NO_GENERATORS)),
         "NVAE.elbo": Door(model.elbo, dict(x=x, rng=g), dict(x=images(x, binary=True), rng=NO_GENERATORS), model),
         "NVAE.noise": Door(model.noise, dict(n=2, rng=g), dict(n=bad.count(1), rng=NO_GENERATORS), model),
+        "NVAE.clocks": Door(model.clocks, dict(rng=g), rng, model),
         "NVAE.latents": Door(model.latents, dict(x=x, rng=g), dict(x=images(x, binary=True), rng=NO_GENERATORS), model),
         "NVAE.decode": Door(model.decode, dict(z=z, temperature=1.0, rng=g), dict(z=latents(z), temperature=bad.number(0.0), rng=NO_GENERATORS), model),
         "NVAE.sample": Door(model.sample, dict(n=2, temperature=1.0, rng=g), dict(n=bad.count(1), temperature=bad.number(0.0), **rng), model),

@@ -79,6 +79,7 @@ class NVAE(nn.Module):
 
     def clocks(self, rng: torch.Generator) -> list[Tensor]:
         """A clock for every group: noise as a function of (seed, step), of which kernels keep nothing. Not for flows, which need the numbers.  -> L tensors (2,) int64."""
+        require_rng("NVAE.clocks", rng)
         clock = new_clock(rng, self.top_down.h.device)
         return [torch.stack([clock[0], step]) for step in torch.arange(len(self.config.latent_shapes), device=clock.device)]
 

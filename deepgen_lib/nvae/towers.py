@@ -91,7 +91,7 @@ class Group(nn.Module):
         if tap is not None and self.posterior.flow is not None:
             z, ratio = self.posterior.flow(both, noise, h + tap)
             return z, None, ratio
-        if is_clock(noise):
+        if _is_clock(noise):
             z, kl = residual_normal_sample(*both, clock=noise)
             return z, kl, None
         return both.draw(noise), None, None
@@ -146,7 +146,7 @@ class TopDown(nn.Module):
             if given is not None and given[level] is not None:
                 drawn = given[level], None, None
             else:
-                drawn = group.draw(both, eps if is_clock(eps) else temperature * eps, h, tap)
+                drawn = group.draw(both, eps if _is_clock(eps) else temperature * eps, h, tap)
             h = group.join(h, drawn[0])
             for kept, value in zip(walk[1:], (both, *drawn)):
                 kept.append(value)
@@ -175,6 +175,6 @@ def _wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def is_clock(noise: Tensor) -> bool:
+def _is_clock(noise: Tensor) -> bool:
     """Whether noise is a clock (2,) of kernels/counter.py, of which the numbers are a function, and not the numbers."""
     return noise.dtype == torch.int64

@@ -132,7 +132,7 @@ def test_the_zip_of_the_course_as_it_is_leaks_nothing(tmp_path):
 
 
 def test_make_hands_over_the_chapter_and_the_arguments():
-    shown = subprocess.run(["make", "-n", "release", "CHAPTER=01", "ARGS=02 --help"], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"MAKEFLAGS": ""})
+    shown = subprocess.run(["make", "-n", "--no-print-directory", "release", "CHAPTER=01", "ARGS=02 --help"], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"MAKEFLAGS": ""})
     assert shown.stdout.split()[1:] == ["tools/course.py", "release", "01", "02", "--help"]
 
 

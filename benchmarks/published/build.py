@@ -54,7 +54,7 @@ def write() -> None:
     if wrong:
         raise ValueError("published: " + "; ".join(wrong) + "; expected complete rows; mend the rows in benchmarks/published")
     table = [{"verdict": verdict(row)} | row._asdict() | {side: None if getattr(row, side) is None else getattr(row, side)._asdict() for side in ("ours", "published")} for row in every]
-    record = {"title": "Our numbers beside published ones", "date": datetime.date.today().isoformat(), "rows": table}
+    record = {"title": "Our numbers beside published ones", "machine": {"date": datetime.date.today().isoformat()}, "columns": NUMBERS, "rows": [cells(row) for row in every], "raw": {"rows": table}}
     (RESULTS / "published.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "published.md").write_text(text(every))
     print(text(every))

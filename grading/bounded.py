@@ -1,8 +1,8 @@
 """Limits on the grader's own work with one answer: comparing may be asked to enumerate a model, or build a network, of the student's choosing.
 
-    with bounded(seconds=60, memory_mb=4096, late=Late):      # raises Late() inside, wherever the work then stands
-        ...
-Time is asked for between Python's own steps, so one long call into C ends first. Memory is limited where the system can.
+    bounded(work, seconds=60, memory_mb=4096, late=Late)      # raises Late() inside work(), wherever it then stands
+Time is asked for between Python's own steps, so one long call into C ends first. Where the exception falls into a place that ignores exceptions (a callback
+of the garbage collector, say) it is raised again until it is heard. Memory is limited where the system can.
 """
 from __future__ import annotations
 
@@ -10,36 +10,50 @@ import contextlib
 import ctypes
 import os
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
 
+Result = TypeVar("Result")
+_AGAIN = 1.0  # seconds until it is raised again
 _raise = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _turn, _inside, _before = threading.Lock(), [], []  # the limit on memory is one for all threads: the first sets it, the last takes it back
 
 
-@contextlib.contextmanager
-def bounded(*, seconds: float, memory_mb: int, late: type[BaseException]):
-    """`late` is raised in this thread when the time is over; too much memory is a MemoryError, or torch's RuntimeError."""
-    thread, lock, over = ctypes.c_ulong(threading.get_ident()), threading.Lock(), []
+def bounded(work: Callable[[], Result], *, seconds: float, memory_mb: int, late: type[BaseException]) -> Result:
+    """work(), in which `late` is raised when the time is over; too much memory is a MemoryError, or torch's RuntimeError.
+
+    A function and no context manager: in the methods of one the exception could fall between the work and its end, and nobody would stop the ringing.
+    """
+    thread, lock, over, done = ctypes.c_ulong(threading.get_ident()), threading.Lock(), [], threading.Event()
 
     def ring() -> None:
-        with lock:
-            if not over:
-                _raise(thread, ctypes.py_object(late))
-    with _memory(memory_mb):
-        clock = threading.Timer(seconds, ring)
-        clock.daemon = True
-        clock.start()
-        try:
-            yield
-        finally:
+        wait = seconds
+        while not done.wait(wait):
             with lock:
-                over.append(True)
-                _raise(thread, None)  # one that has rung and was not heard yet
-            clock.cancel()
+                if over:
+                    return
+                _raise(thread, ctypes.py_object(late))
+            wait = _AGAIN
+    with _memory(memory_mb):
+        try:
+            threading.Thread(target=ring, daemon=True).start()
+            return work()
+        finally:
+            while True:
+                try:
+                    while not over:
+                        with lock:
+                            over.append(True)
+                            _raise(thread, None)  # one that has rung and was not heard yet
+                    break
+                except late:  # rung on the way out
+                    pass
+            done.set()
 
 
 @contextlib.contextmanager

@@ -119,25 +119,37 @@ class Grader:
         return part, complaint, mistake, [*found.notes, *(notes if complaint else [])]
 
 
+class _Place:
+    """How far the judging of an exercise has come."""
+
+    def __init__(self):
+        self.part, self.notes = "", []
+
+
 def _judged(remote: Remote, statements: list, task: Task, seed: int) -> tuple[str, str, str, list[str]]:
     """(part, complaint, misconception, statements that failed); part and complaint are "" when every answer is right."""
-    exercise, part_name, notes = task.exercise, "", []
+    place, seconds = _Place(), remote.play.limits.seconds + _COMPARING[0]
     try:
-        with bounded(seconds=remote.play.limits.seconds + _COMPARING[0], memory_mb=_COMPARING[1], late=_TooLong):
-            remote.load(statements, task.kinds, [*TAKEN.get(exercise.id, ()), *exercise.taken])
-            notes = [f"a statement of cell {cell} stopped with {kind}: {text}" for cell, kind, text in remote.notes]
-            for name, part in zip(task.names, exercise.parts):
-                part_name = part.name if len(exercise.parts) > 1 else ""
-                if name not in remote.answers:
-                    return part_name, f"{name} could not be made{f': {notes[0]}' if notes else ''}", "", notes
-                verdict = judge(part, remote.answers[name], seed, [])
-                if verdict.complaint:
-                    return part_name, verdict.complaint, verdict.misconception, notes
+        complaint, mistake = bounded(lambda: _compared(remote, statements, task, seed, place), seconds=seconds, memory_mb=_COMPARING[1], late=_TooLong)
     except Ended as error:
-        return part_name, str(error), "", notes
+        complaint, mistake = str(error), ""
     except (RecursionError, MemoryError) as error:  # of ours, on what came back
-        return part_name, f"your answer cannot be compared: {type(error).__name__}", "", notes
-    return "", "", "", notes
+        complaint, mistake = f"your answer cannot be compared: {type(error).__name__}", ""
+    return place.part if complaint else "", complaint, mistake, place.notes
+
+
+def _compared(remote: Remote, statements: list, task: Task, seed: int, place: _Place) -> tuple[str, str]:
+    """(complaint, misconception) of the first part that is not right, or two empty texts."""
+    remote.load(statements, task.kinds, [*TAKEN.get(task.exercise.id, ()), *task.exercise.taken])
+    place.notes = [f"a statement of cell {cell} stopped with {kind}: {text}" for cell, kind, text in remote.notes]
+    for name, part in zip(task.names, task.exercise.parts):
+        place.part = part.name if len(task.exercise.parts) > 1 else ""
+        if name not in remote.answers:
+            return f"{name} could not be made{f': {place.notes[0]}' if place.notes else ''}", ""
+        verdict = judge(part, remote.answers[name], seed, [])
+        if verdict.complaint:
+            return verdict.complaint, verdict.misconception
+    return "", ""
 
 
 def unread(task: Task, trouble: str) -> Result:

@@ -23,7 +23,7 @@ from tests.grading_class import solved
 from tests.simulated_class import CHAPTERS
 from tools.sources import ROOT, built_path
 
-FEW, MANY = 1, 8  # hand-ins of each chapter
+FEW, MANY = 1, 20  # hand-ins of each chapter
 NOTES = """
 Every hand-in is the chapter's own solution ({chapters}); {few} hand-ins for nbgrader, {many} for make grade, which writes records, feedback, gradebooks and nbgrader's
 database (nbgrader autograde writes its database alone, and runs the hand-ins' code without isolation). Medians of {rounds} rounds, and their range; each round runs every command once.

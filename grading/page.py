@@ -8,6 +8,8 @@ import html
 import re
 import unicodedata
 
+from tools.mathml import mathml
+
 MAX_TEXT = 2000  # characters of one text
 _MARKS = 3       # accents on one letter; more would climb over the lines above
 _MARKDOWN = re.compile(r"`(?P<code>[^`]+)`|(?<!\\)\$\$?(?P<tex>[^$]+)\$\$?|\*\*?(?P<strong>[^*\s](?:[^*]*[^*\s])?)\*\*?")
@@ -66,14 +68,10 @@ def prose(markdown: str) -> str:
 
 def _equation(tex: str) -> str:
     """MathML where the converter knows every command, else the TeX itself."""
-    from latex2mathml.converter import convert  # escapes nothing: "<" and "&" are not handed to it
-    plain = tex.replace("<", r"\lt ").replace(">", r"\gt ")
     try:
-        made = convert(plain) if "&" not in plain and len(plain) < MAX_TEXT else ""
-    except Exception:  # of many kinds, on TeX that it cannot read
-        made = ""
-    unknown = re.search(r"\\[A-Za-z]", re.sub(r"<[^>]*>", "", made))
-    return made if made and not unknown else f"<code>{text(tex)}</code>"
+        return mathml(tex) if "&" not in tex and len(tex) < MAX_TEXT else f"<code>{text(tex)}</code>"
+    except ValueError:
+        return f"<code>{text(tex)}</code>"
 
 
 def _visible(character: str) -> str:

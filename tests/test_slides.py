@@ -9,7 +9,8 @@ import pytest
 from tools import slides
 from tools.browser import browser_page, missing
 from tools.deck import LEFT_OUT, MAX_TEXT, aspect, slides_of
-from tools.sheet import KeptAside, mathml, to_html
+from tools.mathml import mathml
+from tools.sheet import KeptAside, to_html
 from tools.sources import find_sources, read_notebook
 
 LECTURES = {source.stem: source.built for source in find_sources(kinds=("lectures",)) if source.built.exists()}

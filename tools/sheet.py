@@ -7,13 +7,12 @@ from __future__ import annotations
 import html
 import re
 
-from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+from tools.mathml import mathml
 
 TEX = re.compile(r"(?P<code>^```.*?^```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|(?<!\\)\$(?P<inline>[^$\n](?:[^$]*?[^$\s])?)\$", re.S | re.M)
 KEPT = re.compile("\ue000(\\d+)\ue001")
-UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z{}]+")
-SIZES = re.compile(r"\\[Bb]igg?[lrm]?(?![A-Za-z])")  # MathML's brackets grow by themselves
 STYLE = """
 body { font: 16px/1.5 "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.2rem; border-top: 1px solid #bbb; padding-top: .8rem } h3 { font-size: 1.05rem }
@@ -45,19 +44,6 @@ class KeptAside:
 
     def put_back(self, text: str) -> str:
         return KEPT.sub(lambda match: self.pieces[int(match[1])], text)
-
-
-def mathml(tex: str, *, display: bool = False) -> str:
-    """One equation as MathML.  Raises ValueError naming a command that the converter does not know."""
-    tex = re.sub(r"^> ?", "", tex, flags=re.M)  # a block may stand in a quotation
-    tex = SIZES.sub("", tex).replace(r"\arg", r"\operatorname{arg}").strip()
-    try:
-        made = convert(tex, display="block" if display else "inline")
-    except Exception as error:  # the converter's own kinds of error are many
-        raise ValueError(f"mathml: got {tex!r}, expected TeX that latex2mathml can read ({type(error).__name__}); write it in a simpler way") from error
-    if unknown := UNKNOWN_COMMAND.search(re.sub(r"<[^>]*>", " ", made)):
-        raise ValueError(f"mathml: got the command {unknown[0]} in {tex!r}, expected one that latex2mathml knows; write it in a simpler way")
-    return made
 
 
 def to_html(markdown: str) -> str:

@@ -1,0 +1,27 @@
+"""One TeX equation -> MathML, which browsers draw themselves, without network and without scripts."""
+from __future__ import annotations
+
+import re
+
+from latex2mathml.converter import convert
+
+UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z{}]+")
+SIZES = re.compile(r"\\[Bb]igg?[lrm]?(?![A-Za-z])")  # MathML's brackets grow by themselves
+
+
+def mathml(tex: str, *, display: bool = False) -> str:
+    """The equation as MathML.  Raises ValueError naming a command that the converter does not know.
+
+    The converter escapes nothing: "<" and ">" reach it as commands, and "&" only as the columns of an environment.
+    """
+    plain = re.sub(r"^> ?", "", tex, flags=re.M)  # a block may stand in a quotation
+    plain = SIZES.sub("", plain).replace(r"\arg", r"\operatorname{arg}").replace("<", r"\lt ").replace(">", r"\gt ").strip()
+    if "&" in plain and r"\begin" not in plain:
+        raise ValueError(f"mathml: got '&' in {tex!r}, expected it between \\begin and \\end alone; leave it out")
+    try:
+        made = convert(plain, display="block" if display else "inline")
+    except Exception as error:  # the converter's own kinds of error are many
+        raise ValueError(f"mathml: got {tex!r}, expected TeX that latex2mathml can read ({type(error).__name__}); write it in a simpler way") from error
+    if unknown := UNKNOWN_COMMAND.search(re.sub(r"<[^>]*>", " ", made)):
+        raise ValueError(f"mathml: got the command {unknown[0]} in {tex!r}, expected one that latex2mathml knows; write it in a simpler way")
+    return made

@@ -2,13 +2,14 @@
 
     bounded(work, seconds=60, memory_mb=4096, late=Late)      # raises Late() inside work(), wherever it then stands
 Time is asked for between Python's own steps, so one long call into C ends first. Where the exception falls into a place that ignores exceptions (a callback
-of the garbage collector, say) it is raised again until it is heard. Memory is limited where the system can.
+of the garbage collector, say) it is raised again until it is heard, and Python's report of the ignored one is left out. Memory is limited where the system can.
 """
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,6 +23,7 @@ Result = TypeVar("Result")
 _AGAIN = 1.0  # seconds until it is raised again
 _raise = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _turn, _inside, _before = threading.Lock(), [], []  # the limit on memory is one for all threads: the first sets it, the last takes it back
+_lates, _hook = [], []  # what is being rung with, and who else hears of ignored exceptions
 
 
 def bounded(work: Callable[[], Result], *, seconds: float, memory_mb: int, late: type[BaseException]) -> Result:
@@ -39,7 +41,7 @@ def bounded(work: Callable[[], Result], *, seconds: float, memory_mb: int, late:
                     return
                 _raise(thread, ctypes.py_object(late))
             wait = _AGAIN
-    with _memory(memory_mb):
+    with _memory(memory_mb), _unreported(late):
         try:
             threading.Thread(target=ring, daemon=True).start()
             return work()
@@ -73,6 +75,28 @@ def _memory(megabytes: int):
             if not _inside and _before:
                 _set(*_before)
                 _before.clear()
+
+
+@contextlib.contextmanager
+def _unreported(late: type[BaseException]):
+    """No report of a `late` that Python ignored: it is raised again."""
+    with _turn:
+        if not _lates:
+            _hook[:] = [sys.unraisablehook]
+            sys.unraisablehook = _report
+        _lates.append(late)
+    try:
+        yield
+    finally:
+        with _turn:
+            _lates.remove(late)
+            if not _lates:
+                sys.unraisablehook = _hook[0]
+
+
+def _report(ignored) -> None:
+    if ignored.exc_type not in _lates:
+        _hook[0](ignored)
 
 
 def _set(soft: int, hard: int) -> None:

@@ -1,4 +1,5 @@
 """Limits on the grader's own work: time over is said until it is heard and never afterwards, memory is given back, an endless answer costs its exercise alone."""
+import gc
 import sys
 import time
 
@@ -47,6 +48,35 @@ def test_a_ring_that_falls_on_deaf_ears_is_repeated_until_the_end_and_no_longer(
     end = time.monotonic() + 0.3
     while time.monotonic() < end:
         pass
+
+
+def test_what_python_ignores_is_rung_again_without_a_report_and_other_reports_stay(monkeypatch):
+    """In a callback of the garbage collector, which may be anybody's: Hypothesis has one."""
+    monkeypatch.setattr("grading.bounded._AGAIN", 0.05)
+    reported, asked, end = [], [], time.monotonic() + 30
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+
+    def deaf(phase, info):
+        if not asked:
+            asked.append(phase)
+            forever()
+
+    class Careless:
+        def __del__(self):
+            raise ValueError("nobody hears this")
+
+    def work():
+        gc.collect()
+        Careless()
+        while time.monotonic() < end:
+            pass
+    gc.callbacks.append(deaf)
+    try:
+        with pytest.raises(Late):
+            bounded(work, seconds=0.05, memory_mb=4096, late=Late)
+    finally:
+        gc.callbacks.remove(deaf)
+    assert asked and [report.exc_type for report in reported] == [ValueError] and sys.unraisablehook == reported.append
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux alone")

@@ -1,4 +1,4 @@
-"""Build the notebooks from source/: convert, execute in fresh kernels, store outputs; make the exercises; write the ledger.
+"""Build the notebooks from source/: convert, execute in fresh kernels, store outputs; make the exercises; write the ledger and the pages made from it.
 
     python -m tools.build                     everything
     python -m tools.build 01 --jobs 2         chapters whose name starts with 01, two notebooks at a time
@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from tools import reference
 from tools.exercises import leaks, release
 from tools.ledger import write_ledger
 from tools.running import execute
@@ -49,6 +50,8 @@ def build(root: Path, *, chapters: list[str] = (), kinds: tuple[str, ...] = KIND
         failures += filter(None, [_build_exercise(source, root) for source in chosen if source.kind == "solutions"])
     if "ledger" in kinds:
         write_ledger(root)
+        if (root / "reference").is_dir():  # toy courses have none
+            reference.out_of_date(root, write=True)
     return failures
 
 

@@ -55,7 +55,7 @@ def read_claims(root: Path = ROOT) -> list[Claim]:
 
 def problems(root: Path = ROOT) -> list[str]:
     """What the ledger lacks: a claim of a finished chapter without one of its cells, tags that name no claim or a hollow cell."""
-    claims, tagged = {claim.id: claim for claim in read_claims(root)}, _tagged_cells(root)
+    claims, tagged = {claim.id: claim for claim in read_claims(root)}, tagged_cells(root)
     found = []
     for tag in tagged:
         where = f"{built_path(root, tag.folder, tag.chapter).relative_to(root).as_posix()}, cell {tag.cell.id}, tag {tag.kind}-{tag.claim}"
@@ -77,7 +77,7 @@ def problems(root: Path = ROOT) -> list[str]:
 
 def ledger_text(root: Path = ROOT) -> str:
     """LEDGER.md as it should be."""
-    tagged = _tagged_cells(root)
+    tagged = tagged_cells(root)
     lines = [_INTRO, "| claim | says | chapter | proof | planted error | picture | exercise | slide | erratum |", "|---" * 9 + "|"]
     for claim in read_claims(root):
         cells = [", ".join(_link(root, tag) for tag in tagged if (tag.kind, tag.claim) == (kind, claim.id)) or "" for kind in KINDS]
@@ -89,7 +89,7 @@ def write_ledger(root: Path = ROOT) -> None:
     (root / "LEDGER.md").write_text(ledger_text(root), encoding="utf-8", newline="\n")
 
 
-def _tagged_cells(root: Path) -> list[Tagged]:
+def tagged_cells(root: Path) -> list[Tagged]:
     """Every ledger tag of the built lectures and solutions, in reading order."""
     paths = [("lectures", path) for path in sorted((root / "notebooks").glob("*.ipynb"))]
     paths += [("solutions", path) for path in sorted((root / "solutions").glob("*/*.ipynb"))]

@@ -13,7 +13,7 @@ import json
 import shutil
 from pathlib import Path
 
-FOLDERS = ("notebooks", "exercises")
+FOLDERS = ("notebooks", "exercises", "reference")
 MANIFEST = ".handed-out.json"  # name -> {"versions": fingerprints handed out, oldest first; "bytes": hash of the copy as written last}
 KEPT = "replaced"
 

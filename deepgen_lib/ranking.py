@@ -2,7 +2,7 @@
 
     agreement = number of pairs (a, b), a placed before b, with score(a) > score(b)        of n (n - 1) / 2; a blind guess has half of them
 
-The order is kept as predictions are, in memory and in the small file beside the notebook. A list per place: the keyboard suffices.
+The order is kept as predictions are. A list per place: the keyboard suffices.
 """
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ def rank(key: str, question: str, items: Sequence[str]) -> Ranking:
 def reveal_order(key: str, scores: Mapping[str, float]) -> None:
     """Print the items by their scores, the highest first, and, where the reader gave an order, how many of its pairs agree."""
     question = predictions.asked(key)
-    if question is None or sorted(question.options[0].split(BETWEEN)) != sorted(scores):
+    if not isinstance(question, predictions.Question) or sorted(question.options[0].split(BETWEEN)) != sorted(scores):
         raise ValueError(f"reveal_order: got scores of {', '.join(scores) or 'nothing'} for {key!r}, expected those of the items that were asked for; run the cell with rank({key!r}, ...) first")
     print(f"Order {key}: " + BETWEEN.join(f"{item} ({scores[item]:.1f})" for item in sorted(scores, key=scores.get, reverse=True)))
-    if (chosen := predictions.chosen(key)) is not None:
-        pairs = list(itertools.combinations(question.options[chosen].split(BETWEEN), 2))
-        print(f"You have {sum(scores[a] > scores[b] for a, b in pairs)} of {len(pairs)} pairs in this order; a blind guess has half of them.")
+    chosen = predictions.chosen(key)
+    pairs = [] if chosen is None else list(itertools.combinations(question.options[chosen].split(BETWEEN), 2))
+    alike = sum(scores[a] > scores[b] for a, b in pairs)
+    predictions.judge(key, None if chosen is None else alike == len(pairs))
+    if pairs:
+        print(f"You have {alike} of {len(pairs)} pairs in this order; a blind guess has half of them.")
 
 
 class Ranking:

@@ -1,6 +1,6 @@
 """Things to touch: explore a picture with sliders, predict before looking, compare after.
 
-With ranking.py the only file that imports ipywidgets. A widget is a pure function render(**parameters) -> Picture with at most three discrete controls;
+With ranking.py, typed.py and progress_page.py the only file that imports ipywidgets. A widget is a pure function render(**parameters) -> Picture with at most three discrete controls;
 it updates an image, so it needs no output capture, a keyboard suffices (tab, arrow keys), and where no kernel runs (GitHub, a printed page) its first
 frame stands as an ordinary picture.
 """
@@ -16,10 +16,10 @@ import ipywidgets
 from . import predictions
 from .plots import Picture
 from .plots.controls import control_options, first_values, render_name
+from .typed import WIDGET_VIEW, reveal_number
 
 KEPT_FRAMES = 64
 FRAME_DPI = 120  # of a picture that moves: a little coarser than one that stands
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def explore(render: Callable[..., Picture], *, start: Mapping | None = None, **controls: Sequence) -> Explorer:
@@ -57,16 +57,31 @@ def predict(key: str, question: str, options: Sequence[str]) -> Prediction:
     return Prediction(key, predictions.ask(key, question, options))
 
 
-def reveal(key: str, answer_index: int, text: str = "") -> None:
-    """Print the right option (counted from 0), why, and, where the reader chose, whether it agrees."""
+def reveal(key: str, answer: int | float, text: str = "", *, within: float | None = None) -> None:
+    """Print the answer, why, and, where the reader predicted, whether it agrees.
+
+    answer: the number of the right option, counted from 0; after `predict_number` the number itself, and `within` says how far off a
+    prediction still counts as right (by default a tenth of the answer).
+    """
     question = predictions.asked(key)
     if question is None:
         raise ValueError(f"reveal: nothing was asked as {key!r}; run the cell with predict({key!r}, ...) first")
-    if isinstance(answer_index, bool) or not isinstance(answer_index, int) or not 0 <= answer_index < len(question.options):
-        raise ValueError(f"reveal {key}: got option {answer_index!r}, expected a whole number from 0 to {len(question.options) - 1}")
-    right, chosen = f"{_letter(answer_index)}) {question.options[answer_index]}", predictions.chosen(key)
-    verdict = "" if chosen is None else " You predicted this." if chosen == answer_index else f" You predicted {_letter(chosen)})."
-    print(f"Answer {key}: {right}.{verdict}" + (f"\n{text}" if text else ""))
+    if isinstance(question, predictions.NumberQuestion):
+        line = reveal_number(key, question, answer, within)
+    else:
+        line = _reveal_option(key, question, answer, within)
+    print(line + (f"\n{text}" if text else ""))
+
+
+def _reveal_option(key: str, question: predictions.Question, answer: int, within: float | None) -> str:
+    if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(question.options):
+        raise ValueError(f"reveal {key}: got option {answer!r}, expected a whole number from 0 to {len(question.options) - 1}")
+    if within is not None:
+        raise ValueError(f"reveal {key}: got within={within!r} for a question with options, expected it after predict_number alone; leave it out")
+    chosen = predictions.chosen(key)
+    predictions.judge(key, None if chosen is None else chosen == answer)
+    verdict = "" if chosen is None else " You predicted this." if chosen == answer else f" You predicted {_letter(chosen)})."
+    return f"Answer {key}: {_letter(answer)}) {question.options[answer]}.{verdict}"
 
 
 class Explorer:

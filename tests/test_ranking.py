@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from deepgen_lib import predictions
+from deepgen_lib import predictions, record
 from deepgen_lib.ranking import BETWEEN, NOTHING, rank, reveal_order
 from deepgen_lib.widgets import WIDGET_VIEW
 
@@ -12,9 +12,9 @@ SCORES = {"A": -3.0, "B": -1.0, "C": -2.0}
 
 @pytest.fixture(autouse=True)
 def clean(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(record.VARIABLE, str(tmp_path / record.FILE))
     monkeypatch.setattr(predictions, "_asked", {})
-    monkeypatch.setattr(predictions, "_chosen", {})
+    monkeypatch.setattr(record, "_pending", {table: {} for table in record.TABLES})
 
 
 def put(ranking, order):
@@ -32,12 +32,11 @@ def ask():
 def test_a_complete_order_is_kept_and_an_incomplete_one_is_not(tmp_path):
     assert "Each place needs one" in put(ask(), ["A", "A", "C"]) and predictions.chosen("1.1") is None and not list(tmp_path.iterdir())
     assert put(ask(), ["B", "C", "A"]) == "Your order is kept."
-    assert json.loads((tmp_path / predictions.FILE).read_text()) == {"1.1": BETWEEN.join("BCA")}
+    assert json.loads((tmp_path / record.FILE).read_text())["predictions"] == {"1.1": {"chose": BETWEEN.join("BCA")}}
 
 
-def test_an_order_survives_a_restart(monkeypatch):
+def test_an_order_survives_a_restart():
     put(ask(), ["C", "A", "B"])
-    monkeypatch.setattr(predictions, "_chosen", {})
     assert [place.value for place in ask().widget().children[1:-1]] == ["C", "A", "B"]
     assert [place.value for place in rank("2.1", "And here?", ["A", "B", "C"]).widget().children[1:-1]] == [NOTHING] * 3
 
@@ -53,6 +52,7 @@ def test_pairs_ordered_alike_are_counted(order, pairs, capsys):
     put(ask(), order)
     reveal_order("1.1", SCORES)
     assert f"You have {pairs} of 3 pairs" in capsys.readouterr().out
+    assert record.entry("predictions", "1.1")["right"] is (pairs == 3)
 
 
 def test_a_notebook_stores_words_and_view():

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from deepgen_lib import plots, predictions
+from deepgen_lib import plots, predictions, record
 from deepgen_lib.plots import Picture, explorable
 from deepgen_lib.widgets import WIDGET_VIEW, Explorer, explore, predict, reveal, sweep
 
@@ -17,11 +17,11 @@ def wave(*, k, shift=1):
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
+def own_file(tmp_path, monkeypatch):
     """Predictions of one test are not seen by another, and none lands in the checkout."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(record.VARIABLE, str(tmp_path / record.FILE))
     monkeypatch.setattr(predictions, "_asked", {})
-    monkeypatch.setattr(predictions, "_chosen", {})
+    monkeypatch.setattr(record, "_pending", {table: {} for table in record.TABLES})
 
 
 def slider(explorer: Explorer, index: int = 0):
@@ -171,26 +171,22 @@ def test_a_choice_is_answered(choice, verdict, capsys):
     assert capsys.readouterr().out == f"Answer 1.1: b) it falls. {verdict}\n"
 
 
-def test_a_choice_survives_a_restart(tmp_path, monkeypatch):
+def test_a_choice_survives_a_restart(tmp_path):
     buttons(predict("1.1", "What happens?", ["it rises", "it falls"])).value = 0
-    assert json.loads((tmp_path / predictions.FILE).read_text()) == {"1.1": "it rises"}
-    monkeypatch.setattr(predictions, "_chosen", {})
+    assert json.loads((tmp_path / record.FILE).read_text())["predictions"] == {"1.1": {"chose": "it rises"}}
     assert buttons(predict("1.1", "What happens?", ["it falls", "it rises"])).value == 1
     assert buttons(predict("1.1", "What happens?", ["it stays", "it rests"])).value is None
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00"])
-def test_a_damaged_or_unwritable_file_is_no_error(content, tmp_path, monkeypatch):
-    (tmp_path / predictions.FILE).write_text(content)
-    buttons(predict("1.1", "What happens?", ["it rises", "it falls"])).value = 0
-    monkeypatch.setattr(predictions, "FILE", str(tmp_path / "no folder" / "file.json"))
-    buttons(predict("1.1", "What happens?", ["it rises", "it falls"])).value = 1
-    assert predictions.chosen("1.1") == 1
+def test_the_first_verdict_stays(capsys):
+    for choice, right in ((0, False), (1, False)):
+        buttons(predict("1.1", "What happens?", ["it rises", "it falls"])).value = choice
+        reveal("1.1", 1)
+        assert record.entry("predictions", "1.1")["right"] is right
 
 
-def test_nothing_is_written_before_a_reader_chooses(tmp_path):
+def test_asking_alone_writes_nothing(tmp_path):
     predict("1.1", "What happens?", ["it rises", "it falls"]).widget()
-    reveal("1.1", 0)
     assert not list(tmp_path.iterdir())
 
 

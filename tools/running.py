@@ -14,7 +14,7 @@ from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from tools.kernel_sockets import kernel_transport
 from tools.sources import ROOT, code_cells
 
-FIXED = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+FIXED = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "DEEPGEN_PROGRESS": "off"}  # the last: no build writes to a student's file
 PATIENCE = 180  # seconds that a busy machine may take to start a kernel or to deliver an output
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

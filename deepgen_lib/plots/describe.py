@@ -14,6 +14,7 @@ from matplotlib.category import StrCategoryFormatter
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
+from .diagram_words import diagram_lines, diagram_parts
 from .words import blocks, cloud, count, extent, listed, number, number_range, series
 
 LISTED_CELLS = 64  # an image this small is told cell by cell
@@ -53,7 +54,7 @@ def _one_axis(letter: str, axis, limits, detail: bool) -> str:
 
 def _artist_lines(axis: Axes, detail: bool) -> list[str]:
     """Every visible thing in a panel, containers first so that their parts are not told twice."""
-    found, told = [], set()
+    found, told = diagram_lines(axis, detail), {id(part) for part in diagram_parts(axis)}
     for group in axis.containers:
         if isinstance(group, container.BarContainer):
             found.append(_bars(group))

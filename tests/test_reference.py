@@ -6,6 +6,7 @@ import pytest
 from tools import exam, ledger, reference
 from tools.ledger import KINDS, read_claims
 from tools.sources import ROOT, find_sources, read_notebook
+from tools.workspace import FOLDERS
 
 # The claims of the lecture, written out: one that vanishes from source/claims.toml is missed here. An exclamation mark: the slide needs an erratum.
 CLAIMS = ("B1 B2 B3 B4 D1 D2 D3! D4! D5 D6 D7! D8 D9 T1 T2 T3! T4 T5 U1 S1 F0 F1 F2 F3 F4 C1 C2 C3 "
@@ -84,8 +85,35 @@ def test_every_kind_of_question_is_asked():
 
 
 def test_an_erratum_shows_what_breaks():
-    sections = (ROOT / "reference/errata.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    sections = (ROOT / "reference/errata.md").read_text(encoding="utf-8").split("\n## ")[1:-1]  # the last one is about what is not wrong
     assert [section.split("\n")[0] for section in sections] == [claim.id for claim in sorted(read_claims(), key=lambda claim: claim.chapter) if claim.erratum]
     for section in sections:
         name = section.split("\n")[0]
         assert f"\n{name} breaks with " in section and "**Wrong.**" in section and "**Right.**" in section, name
+
+
+PAGES = sorted((ROOT / "reference").glob("*.md"))
+
+
+def dead_links(text: str) -> list[str]:
+    """Links that lead nowhere from reference/, be it in the course or in the student's copies."""
+    places = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("#", "http"))]
+    return [place for place in places if not (ROOT / "reference" / place).resolve().is_file() or place.startswith("../") and place.split("/")[1] not in FOLDERS]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_link_of_a_page_leads_somewhere_in_work_too(path):
+    assert dead_links(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("link", ["../notebooks/05_tied.ipynb", "../LEDGER.md", "symbols.md"])
+def test_a_planted_dead_link_is_found(link):
+    assert dead_links(f"[x]({link}) [y](notation.md) [z](#a)") == [link]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_dollars_and_folds_are_closed(path):
+    """An odd dollar turns the rest of a paragraph into an equation, on GitHub as in JupyterLab."""
+    text = path.read_text(encoding="utf-8")
+    assert [block for block in re.split(r"\n\s*\n", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)) if block.count("$") % 2] == []
+    assert text.count("<details>") == text.count("</details>")

@@ -22,9 +22,21 @@ ERRATA = """# Errata of the slides
 
 Where a slide says something that a computation refutes, or leaves out something without which it is false. Each entry says what is
 wrong, what is right, and what the chapter computes to show it: the line beginning *breaks* is what the cell prints when the planted error,
-the printed form among them where it can be computed, meets the claim. The [ledger](../LEDGER.md) lists all claims, also those in order.
+the printed form among them where it can be computed, meets the claim. `LEDGER.md` in the folder of the course lists all claims.
 
 Made by `tools/reference.py` from `source/claims.toml` and the built notebooks; do not edit.
+"""
+SHARPENED = """
+## Not wrong, and worth a word
+
+- **B3**, *Variational intuitions*: equality holds *if* $q$ is the posterior, says the slide. It holds if and only if ([1.4](../notebooks/01_gibbs_bound.ipynb)).
+- **D1**, *Deep Belief Network*: the joint distribution "looks odd" only from below. From the top down each factor is the conditional probability of the
+  next layer ([4.1](../notebooks/04_dbn_stacking.ipynb)).
+- **D5**, *DBN Layer-wise Training*: the "inferred values" to train on are *samples* of $Q(h^1\\mid x)$; probabilities, or rounded values, are another
+  objective ([4.5](../notebooks/04_dbn_stacking.ipynb)).
+- **N2**, *Basic idea*: the sides of $z$ grow from scale to scale, not from group to group; two of the six networks have one scale only
+  ([11.4](../notebooks/11_nvae_architecture.ipynb)).
+- **N3**, the table: groups are listed from the top down ([11.5](../notebooks/11_nvae_architecture.ipynb)).
 """
 SELF_TEST = """# Self-test for the exam
 
@@ -66,7 +78,7 @@ def errata(root: Path = ROOT) -> str:
     """reference/errata.md: one section for each claim whose slide is wrong, in the order of the chapters."""
     tagged = tagged_cells(root)
     sections = [_erratum(claim, tagged) for claim in sorted(read_claims(root), key=lambda claim: claim.chapter) if claim.erratum]
-    return ERRATA + "".join(sections)
+    return ERRATA + "".join(sections) + SHARPENED
 
 
 def self_test(root: Path = ROOT) -> str:

@@ -35,7 +35,7 @@ _LAZY = {  # name -> the module that holds it; these need more than torch and nu
     "Codebook": "codebook", "VQVAE": "vqvae", "conv_encoder": "residual_conv", "conv_decoder": "residual_conv",
     "PixelCNN": "autoregressive", "training_rows": "autoregressive", "VQVAE2": "vqvae2", "TwoMaps": "vqvae2", "SwapCodes": "swap_codes", "code_bound": "code_likelihood",
     "fit_log_scales": "code_likelihood", "load_digit_classifier": "digit_classifier", "load_digit_codes": "vq_shipped", "load_face_codes": "vq_shipped", "load_labelled_digit_prior": "vq_shipped",
-    "explore": "widgets", "predict": "widgets", "predict_number": "typed", "reveal": "widgets", "hint": "checks", "start_over": "checks",
+    "explore": "widgets", "predict": "widgets", "predict_number": "typed", "progress": "progress_page", "reveal": "widgets", "hint": "checks", "start_over": "checks",
 }
 _LAZY_MODULES = ("checks", "data", "plots", "widgets")
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from . import record
+
 Number = float | Tensor
 Interval = tuple[float, float]
 
@@ -35,6 +37,7 @@ def claim(name: str, value: Number, *, below: Number | None = None, above: Numbe
     if not (math.isfinite(number) and limit.allows(number)):
         raise AssertionError(f"claim {name} fails: {what} is {_four_digits(number)}, allowed {limit.in_words}")
     print(f"{name} holds: {what} {limit.in_signs}")
+    record.note("claims", name, holds=True)
 
 
 def planted_error(name: str, value: Number, *, below: Number | None = None, above: Number | None = None,

@@ -27,6 +27,7 @@ _pending: dict[str, Table] = {table: {} for table in TABLES}  # not in the file 
 
 def note(table: str, key: str, **facts) -> None:
     """Add facts to an entry, in memory and in the file.  Never raises for a file that cannot be written."""
+    key = str(key)
     if facts.items() <= entry(table, key).items():
         return
     _pending[table].setdefault(key, {}).update(facts)
@@ -35,7 +36,7 @@ def note(table: str, key: str, **facts) -> None:
         return
     try:
         _write(place)
-    except (OSError, NotImplementedError):  # the latter from file systems without locks
+    except (OSError, ValueError, NotImplementedError):  # text that no file takes; file systems without locks
         pass  # no leave to write, a full disk, another kernel that holds the lock: all of it goes in with the next entry
 
 
@@ -61,6 +62,11 @@ def where() -> Path | None:
 def in_course() -> bool:
     """Whether the file has its place in the course's folder work/ or was named, so that it may be made without asking."""
     return bool(os.environ.get(VARIABLE)) or _beside()[1]
+
+
+def is_waiting() -> bool:
+    """Whether something could not be written yet."""
+    return any(_pending.values())
 
 
 def is_damaged(place: Path) -> bool:

@@ -19,19 +19,19 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "bridge", "objectives"},
     {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "conv_completion", "codebook", "residual_conv", "vqvae", "vqvae2", "autoregressive", "swap_codes", "code_likelihood", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators", "ladder"},
-    {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions", "record"},
+    {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions", "record", "syllabus"},
     {"side_by_side", "side_by_side_models", "conv_networks", "averaging", "gradient_training", "digit_classifier", "vq_shipped", "nvae_small", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"typed"},
     {"widgets", "checks"},
-    {"ranking"},
+    {"ranking", "progress_page"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets", "ranking", "typed"}, "IPython": {"widgets", "checks"}, "triton": {"kernels", "tiles"}, "tqdm": {"fitting", "data"}}
+ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "ipywidgets": {"widgets", "ranking", "typed", "progress_page"}, "IPython": {"widgets", "checks"}, "triton": {"kernels", "tiles"}, "tqdm": {"fitting", "data"}}
 BY_COMPUTED_NAME = {"deepgen_lib", "deepgen_lib.plots", "deepgen_lib.checks", "deepgen_lib.checks.engine"}  # load a chapter's file, or a module, on first use
 FIXED = ["all_states", "RBM", "log_partition", "ais_log_partition", "sum_softplus", "gibbs_half_step", "probabilistic_max_pool", "nearest_code", "straight_through", "vq_losses",
          "residual_normal_kl", "NVAE", "NVAE_TABLE"]  # design.md, those of chapters 00-03, 07, 09, 11 and 12
-VERBS = ["claim", "planted_error", "derivation", "predict", "predict_number", "reveal", "explore", "hint", "start_over", "load_mnist", "load_caltech", "fit", "plots", "widgets", "checks", "data"]
+VERBS = ["claim", "planted_error", "derivation", "predict", "predict_number", "progress", "reveal", "explore", "hint", "start_over", "load_mnist", "load_caltech", "fit", "plots", "widgets", "checks", "data"]
 
 
 def imports_of(file: Path, name: str, modules: set[str], *, when_loaded: bool = False) -> set[str]:
@@ -128,7 +128,7 @@ def test_imports_go_one_way():
     ("claims.py", "import deepgen_lib.plots.style", "deepgen_lib.claims imports deepgen_lib.plots.style, which stands above it"),
     ("plots/style.py", "from ..widgets import explore", "deepgen_lib.plots.style imports deepgen_lib.widgets, which stands above it"),
     ("machine.py", "import matplotlib.pyplot as plt", "deepgen_lib.machine imports matplotlib; only plots may"),
-    ("plots/basic.py", "from ipywidgets import HTML", "deepgen_lib.plots.basic imports ipywidgets; only ranking, typed, widgets may"),
+    ("plots/basic.py", "from ipywidgets import HTML", "deepgen_lib.plots.basic imports ipywidgets; only progress_page, ranking, typed, widgets may"),
     ("sampling.py", "import triton", "deepgen_lib.sampling imports triton; only kernels, tiles may"),
     ("rbm_training.py", "import tqdm.auto", "deepgen_lib.rbm_training imports tqdm; only data, fitting may"),
     ("partition.py", "from . import sample_bernoulli", "deepgen_lib.partition imports from the package itself"),

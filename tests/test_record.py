@@ -30,10 +30,6 @@ def content(file: Path) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def waiting() -> bool:
-    return any(record._pending.values())
-
-
 # --- where
 
 @pytest.fixture
@@ -84,10 +80,10 @@ def test_elsewhere_nothing_is_written_before_a_prediction(tmp_path, monkeypatch)
     monkeypatch.setattr(record, "_in_notebook", lambda: True)
     record.note("claims", "B1", holds=True)
     record.note("predictions", "1.a", seen=True)
-    assert not list(tmp_path.iterdir()) and waiting()
+    assert not list(tmp_path.iterdir()) and record.is_waiting()
     record.note("predictions", "1.a", chose="up")
     assert content(tmp_path / record.FILE) == {"claims": {"B1": {"holds": True}}, "exercises": {}, "predictions": {"1.a": {"seen": True, "chose": "up"}}}
-    assert not waiting()
+    assert not record.is_waiting()
 
 
 def test_off_keeps_it_in_memory(tmp_path, monkeypatch):
@@ -161,10 +157,10 @@ def test_a_folder_without_leave_is_no_error_and_later_all_goes_in(tmp_path, monk
     (tmp_path / "closed").write_text("no folder")
     monkeypatch.setenv(record.VARIABLE, str(tmp_path / "closed" / record.FILE))
     record.note("claims", "B1", holds=True)
-    assert record.entry("claims", "B1") == {"holds": True} and waiting()
+    assert record.entry("claims", "B1") == {"holds": True} and record.is_waiting()
     (tmp_path / "closed").unlink()
     record.note("claims", "B2", holds=True)
-    assert set(content(tmp_path / "closed" / record.FILE)["claims"]) == {"B1", "B2"} and not waiting()
+    assert set(content(tmp_path / "closed" / record.FILE)["claims"]) == {"B1", "B2"} and not record.is_waiting()
 
 
 def test_a_draft_that_fails_leaves_the_file_whole(file, monkeypatch):

@@ -35,6 +35,7 @@ import importlib
 import re
 from dataclasses import dataclass
 
+from .. import record
 from .examine import examine
 from .part import Misconception, Part
 
@@ -91,9 +92,16 @@ class Exercise:
         notes = []
         for part, answer in zip(self.parts, answers):
             if complaint := examine(part, answer, seed, notes):
+                self._tried(complaint)
                 where = f" ({part.name})" if len(self.parts) > 1 else ""
                 raise NotYet(f'{self.id} not yet{where}: {complaint.rstrip(".")}. Next: hint("{self.id}")') from None
         print(f"{self.id} right: {self.success}{''.join(dict.fromkeys(notes))}")
+        record.note("exercises", self.id, right=True)
+
+    def _tried(self, complaint: str) -> None:
+        """For the page of progress; a stub is no try, and what was solved once stays solved."""
+        if not complaint.startswith("not written yet") and "right" not in record.entry("exercises", self.id):
+            record.note("exercises", self.id, right=False)
 
 
 _REGISTRY: dict[str, Exercise] = {}

@@ -4,9 +4,9 @@ ARGS ?=
 CHAPTER =
 export TORCH
 
-.PHONY: help setup lab update test build release slides key exam grade private report bench
+.PHONY: help setup lab update test build release site slides pdf key exam grade private report bench
 help:
 	@$(PYTHON) tools/course.py help
 
-setup lab update test build release slides key exam grade private report bench:
+setup lab update test build release site slides pdf key exam grade private report bench:
 	@$(PYTHON) tools/course.py $@ $(CHAPTER) $(ARGS)

@@ -7,7 +7,9 @@
     setup    only make .venv, the environment that every other verb makes when it is missing or old
     build    make notebooks, solutions, exercises and the ledger from source/
     release  make the students' exercises and their zip in release/, of all chapters or of those named
+    site     the reading site in site/: every chapter as a page, sliders live, no kernel, no network
     slides   a slide view of the lectures in slides/, of all chapters or of those named
+    pdf      chapters on paper in pdf/, of all chapters or of those named
     key      the answer key of the exercises in answers/, for teachers
     exam     an exam sheet and its answers in exams/, drawn from source/exam
     grade    grade the notebooks in submitted/STUDENT/CHAPTER/, or in a platform's download (--zip)
@@ -103,6 +105,14 @@ def slides(arguments):
     return run(python, "-m", "tools.slides", *arguments, **QUIET)
 
 
+def site(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.site", *arguments, **QUIET)
+
+
+def pdf(arguments):
+    return run(environment.ensure(ROOT), "-m", "tools.pdf", *arguments, **QUIET)
+
+
 def key(arguments):
     return run(environment.ensure(ROOT), "-m", "tools.answer_key", *arguments, **QUIET)
 
@@ -127,7 +137,7 @@ def bench(arguments):
     return first_failure(run(python, *scripts[name], *arguments[1:]) for name in names)
 
 
-VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, slides, key, exam, grade, private, report, bench, update)}
+VERBS = {verb.__name__: verb for verb in (setup, lab, test, build, release, site, slides, pdf, key, exam, grade, private, report, bench, update)}
 
 
 def pull(root):

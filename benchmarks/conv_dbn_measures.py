@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from deepgen_lib import ConvDBN, load_caltech
 from deepgen_lib.conv_completion import complete_from_above, recentre
 from deepgen_lib.conv_networks import CATEGORIES_OF, SIDES, completion_error, feature_scores, half_known, load_conv_dbn, white_pictures
-from deepgen_lib.fitting import load_notes
+from deepgen_lib.checkpoint import load_notes
 from deepgen_lib.orientation import edge_measure, filter_correlation, oriented_edges
 from deepgen_lib.probe import linear_probe
 from deepgen_lib.selectivity import average_precision, conditional_entropy, strongest

@@ -25,7 +25,7 @@ from .variational import bound_terms, entropy, gap, gibbs_bound, kl_divergence, 
 from .vector_quantisation import perplexity, straight_through, vq_losses
 
 _LAZY = {  # name -> the module that holds it; these need more than torch and numpy
-    "fit": "fitting", "load_model": "fitting", "load_notes": "fitting", "save_model": "fitting", "load_mnist": "data", "load_caltech": "caltech", "load_colour_faces": "caltech",
+    "fit": "fitting", "load_model": "checkpoint", "load_notes": "checkpoint", "save_model": "checkpoint", "load_mnist": "data", "load_caltech": "caltech", "load_colour_faces": "caltech",
     "AveragedParameters": "averaging", "AggregatedPosterior": "streams", "SampledPixels": "streams", "greedy_dbn": "stacking",
     "UpDownOptions": "updown", "UpDownTrainer": "updown", "wake_gradients": "updown", "sleep_gradients": "updown",
     "AdamOptions": "gradient_training", "GradientTrainer": "gradient_training", "ConvRBMTrainer": "conv_training", "greedy_conv_dbn": "conv_stacking", "whiten": "whitening",

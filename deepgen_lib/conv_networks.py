@@ -16,7 +16,7 @@ from .caltech import Caltech
 from .conv_dbn import ConvDBN
 from .conv_inference import infer, require_known
 from .conv_rbm import ConvRBM
-from .fitting import load_model
+from .checkpoint import load_model
 from .max_pool import log_block_sums, probabilistic_max_pool
 from .shipped import CHECKPOINTS
 from .validate import require_choice, require_count, require_images, require_number, require_rng

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .fitting import load_model
+from .checkpoint import load_model
 from .labels import require_one_hot
 from .shipped import CHECKPOINTS
 from .validate import require_count, require_images, require_matrix

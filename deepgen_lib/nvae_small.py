@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .data import load_mnist
-from .fitting import load_model
+from .checkpoint import load_model
 from .nvae import NVAE, NVAEConfig
 from .shipped import CHECKPOINTS
 

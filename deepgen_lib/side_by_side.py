@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .autoregressive import PixelCNN
 from .dbn import DBN
-from .fitting import load_model, load_notes
+from .checkpoint import load_model, load_notes
 from .mixture import BernoulliMixture
 from .nvae import NVAE
 from .rbm import RBM

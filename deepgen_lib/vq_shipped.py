@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .autoregressive import PixelCNN
 from .codebook import Codebook
-from .fitting import load_model, load_notes
+from .checkpoint import load_model, load_notes
 from .residual_conv import conv_decoder, conv_encoder
 from .shipped import CHECKPOINTS
 from .swap_codes import SwapCodes

@@ -1,32 +1,106 @@
-"""A training that test_nvae_runs.py kills: the tiny NVAE, a checkpoint every second update.
+"""Trainings to be killed: one of each kind, small, with a checkpoint every second update.
 
-    python tests/killed_training.py CHECKPOINT
+`run` is what the process does. in_write: it kills itself while it writes a checkpoint, with half the bytes there, or with all of them under the other name.
 """
-import sys
+from __future__ import annotations
+
+import os
+import signal
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
+import torch._dynamo  # loaded by the first step of an optimiser: once here, not in every process
+from torch import Tensor
 
-from deepgen_lib import fitting
+import deepgen_lib.checkpoint as checkpoints
+from deepgen_lib import CDOptions, DBN, RBM, RBMTrainer, base_rate, fitting
+from deepgen_lib.averaging import AveragedParameters
+from deepgen_lib.codebook import Codebook
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
+from deepgen_lib.labelled_rbm import LabelledRBM
 from deepgen_lib.nvae import NVAE
+from deepgen_lib.residual_conv import conv_decoder, conv_encoder
+from deepgen_lib.updown import UpDownOptions, UpDownTrainer
+from deepgen_lib.vae import mlp_vae
+from deepgen_lib.vqvae import VQVAE
 from tests.nvae_models import pictures, tiny_config
 
-N_UPDATES, EVERY, PAUSE = 30, 2, 0.1  # seconds between updates, so that the kill comes in time
+ROOT = Path(__file__).resolve().parents[1]
+N_UPDATES, EVERY, BATCH = 30, 2, 8
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
-def train(checkpoint: Path | None, *, pause: float = 0.0) -> NVAE:
-    model = NVAE(tiny_config(), rng=torch.Generator().manual_seed(0))
+def bits(*shape: int) -> Tensor:
+    return torch.bernoulli(torch.full(shape, 0.4), generator=torch.Generator().manual_seed(7))
+
+
+def rbm(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
+    """Persistent chains, centring, momentum, and the mean of the parameters."""
+    options = CDOptions(persistent=True, centred=True, n_chains=9, momentum=0.5, learning_rate=0.05)
+    x = bits(44, 12)
+    return AveragedParameters(RBMTrainer(RBM(12, 7, weight_std=0.1, rng=rng), options, data_mean=base_rate(x), rng=rng)), x
+
+
+def dbn(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
+    """Up-down fine-tuning, with labels at the top."""
+    network = DBN([RBM(12, 8, rng=rng), LabelledRBM(8, 2, 6, rng=rng)]).requires_grad_(False)
+    labels = torch.eye(2)[torch.arange(44) % 2]
+    return UpDownTrainer(network, UpDownOptions(learning_rate=0.2, top_learning_rate=0.2)), torch.cat([bits(44, 12), labels], 1)
+
+
+def vae(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
+    return GradientTrainer(mlp_vae(12, (16,), 2, rng=rng), AdamOptions(learning_rate=0.01)), bits(44, 12)
+
+
+def vqvae(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
+    """Code statistics by moving averages, and codes revived."""
+    x = bits(44, 1, 8, 8)
+    model = VQVAE(conv_encoder(1, 3, width=4, rng=rng), conv_decoder(1, 3, width=4, rng=rng), Codebook(6, 3, rng=rng), revive_below=0.05)
+    model.init_codes(x, rng=rng)
+    return GradientTrainer(model, AdamOptions(learning_rate=0.01)), x
+
+
+def nvae(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
+    """Batch norms and singular vectors."""
+    model = NVAE(tiny_config(), rng=rng)
+    return GradientTrainer(model, AdamOptions(kind="adamax", learning_rate=0.01)), pictures(model, 24)
+
+
+KINDS: dict[str, Callable[[torch.Generator], tuple[fitting.Trainer, Tensor]]] = {kind.__name__: kind for kind in (rbm, dbn, vae, vqvae, nvae)}
+
+
+def train(kind: str, checkpoint: Path | None, *, pause: float = 0.0) -> torch.nn.Module:
+    """The network after all updates."""
+    trainer, data = KINDS[kind](torch.Generator().manual_seed(0))
     fitting.CHECKPOINT_EVERY = EVERY
-    trainer = GradientTrainer(model, AdamOptions(kind="adamax", learning_rate=0.01))
     update = trainer.update
     trainer.update = lambda *given: (time.sleep(pause), update(*given))
-    fitting.fit(trainer, pictures(model, 24), n_updates=N_UPDATES, batch_size=8, checkpoint=checkpoint, rng=torch.Generator().manual_seed(5))
-    return model
+    fitting.fit(trainer, data, n_updates=N_UPDATES, batch_size=BATCH, checkpoint=checkpoint, rng=torch.Generator().manual_seed(5))
+    return trainer.model
 
 
-if __name__ == "__main__":
+def die_in_write(how: str, write: int) -> None:
+    """Kill this process in its write number `write`."""
+    save, count = checkpoints.safetensors.torch.save_file, iter(range(1, 10**6))
+
+    def save_file(tensors, path, **named):
+        save(tensors, path, **named)
+        if next(count) == write:
+            if how == "half":
+                os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), KILL)
+    checkpoints.safetensors.torch.save_file = save_file
+
+
+def run(kind: str, path: Path, *, pause: float, in_write: tuple[str, int] | None, tell: Connection) -> None:
+    """The process that is to be killed; it says "training" when it has begun and "done" at the end. in_write: (how, which of its writes)."""
+    os.environ["TQDM_DISABLE"] = "1"
     torch.set_num_threads(1)
-    train(Path(sys.argv[1]), pause=PAUSE)
+    if in_write:
+        die_in_write(*in_write)
+    tell.send("training")
+    train(kind, path, pause=pause)
+    tell.send("done")

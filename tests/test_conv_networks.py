@@ -5,7 +5,7 @@ import torch
 from deepgen_lib import load_caltech
 from deepgen_lib.conv_dbn import ConvDBN
 from deepgen_lib.conv_networks import CATEGORIES_OF, FILTERS, blank_conv_dbn, complete, completion_error, feature_scores, half_known, load_conv_dbn, white_pictures
-from deepgen_lib.fitting import load_notes
+from deepgen_lib.checkpoint import load_notes
 from deepgen_lib.orientation import filter_correlation, oriented_edges
 from deepgen_lib.shipped import CHECKPOINTS
 from deepgen_lib.whitening import whiten

@@ -1,10 +1,10 @@
-"""fitting.py: batches, checkpoints, and a resumed run that ends bit for bit where an unbroken one does."""
+"""fitting.py: batches, and a resumed run that ends bit for bit where an unbroken one does. Its files: test_checkpoint.py."""
 import math
 
 import pytest
 import torch
 
-from deepgen_lib import RBM, CDOptions, RBMTrainer, all_states, base_rate, fit, fitting, load_model, load_notes, save_model
+from deepgen_lib import RBM, CDOptions, RBMTrainer, all_states, base_rate, fit, fitting
 
 DATA = all_states(5).float().repeat(3, 1)[:70]
 
@@ -82,78 +82,6 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     again, rng = trainer_for(1)
     assert fit(again, DATA, n_updates=5, batch_size=10, checkpoint=tmp_path / "run.safetensors", rng=rng).resumed_at == 5
     assert torch.equal(again.model.W, W)
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    trainer, rng = trainer_for(0, persistent=True)
-    fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=tmp_path / "run.safetensors", rng=rng)
-    return tmp_path / "run.safetensors"
-
-
-@pytest.mark.parametrize("change, message", [
-    (dict(learning_rate=0.01), "learning_rate was 0.05, is 0.01"), (dict(persistent=False), "persistent was True, is False"),
-    (dict(n_chains=7), "n_chains was 100, is 7"),
-])
-def test_a_checkpoint_of_other_options_is_refused(change, message, checkpoint):
-    trainer, rng = trainer_for(0, **(dict(persistent=True) | change))
-    with pytest.raises(ValueError, match=f"checkpoint of another run \\({message}\\), expected the same options; use another file name, or delete it"):
-        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
-
-
-@pytest.mark.parametrize("run, message", [
-    (dict(n_updates=8), "n_updates was 4, is 8"), (dict(batch_size=5), "batch_size was 10, is 5"), (dict(data=DATA[:60]), "examples was 70, is 60"),
-])
-def test_a_checkpoint_of_another_run_is_refused(run, message, checkpoint):
-    trainer, rng = trainer_for(0, persistent=True)
-    with pytest.raises(ValueError, match=message):
-        fit(trainer, **(dict(data=DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng) | run))
-
-
-def test_a_checkpoint_of_another_size_is_refused(checkpoint, rng):
-    trainer = RBMTrainer(RBM(5, 4, rng=rng), CDOptions(persistent=True), rng=rng)
-    with pytest.raises(ValueError, match=r"W was \(5, 3\), is \(5, 4\)"):
-        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
-
-
-@pytest.mark.parametrize("damage", [lambda b: b[:len(b) // 2], lambda b: b"", lambda b: b[:40], lambda b: b"not a checkpoint at all, sorry"], ids=["half", "empty", "header", "text"])
-def test_a_damaged_checkpoint_says_what_to_do(damage, checkpoint):
-    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
-    trainer, rng = trainer_for(0, persistent=True)
-    with pytest.raises(ValueError, match="run.safetensors is damaged .*delete it and train again"):
-        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=checkpoint, rng=rng)
-
-
-def test_a_model_file_is_no_checkpoint(tmp_path):
-    trainer, rng = trainer_for(0)
-    save_model(tmp_path / "model.safetensors", trainer.model)
-    with pytest.raises(ValueError, match="checkpoint of another run"):
-        fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=tmp_path / "model.safetensors", rng=rng)
-
-
-def test_a_write_that_dies_leaves_the_old_checkpoint_whole(checkpoint, monkeypatch):
-    old = checkpoint.read_bytes()
-
-    def dies(tensors, path, **_):
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-    monkeypatch.setattr(fitting.safetensors.torch, "save_file", dies)
-    with pytest.raises(KeyboardInterrupt):
-        save_model(checkpoint, RBM(5, 3))
-    assert checkpoint.read_bytes() == old
-
-
-def test_a_model_saved_is_loaded_bit_for_bit_and_other_sizes_are_refused(tmp_path, rng):
-    rbm = RBM(5, 3, weight_std=1.0, rng=rng)
-    save_model(tmp_path / "rbm.safetensors", rbm, notes={"made by": "a test"})
-    assert load_notes(tmp_path / "rbm.safetensors") == {"made by": "a test"}
-    loaded = load_model(tmp_path / "rbm.safetensors", RBM(5, 3))
-    assert all(torch.equal(a, b) for a, b in zip(rbm.parameters(), loaded.parameters()))
-    with pytest.raises(ValueError, match=r"W.*\(5, 3\).*expected.*\(3, 5\)"):
-        load_model(tmp_path / "rbm.safetensors", RBM(3, 5))
-    for read in (lambda path: load_model(path, RBM(5, 3)), load_notes):
-        with pytest.raises(ValueError, match="does not exist"):
-            read(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("value, silent", [(None, False), ("", False), ("0", False), ("1", True)])

@@ -19,7 +19,7 @@ LAYERS = [  # a part imports from lower layers, or from its own where no circle 
     {"enumeration", "conv_enumeration"},
     {"sampling", "partition", "bridge", "objectives"},
     {"labelled_rbm", "tied", "dbn_bound", "dbn", "dbn_enumeration", "conv_dbn", "conv_inference", "conv_completion", "codebook", "residual_conv", "vqvae", "vqvae2", "autoregressive", "swap_codes", "code_likelihood", "nvae", "latents", "vae", "linear_gaussian", "gradient_estimators", "ladder"},
-    {"rbm_training", "conv_training", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions", "record", "syllabus"},
+    {"rbm_training", "conv_training", "checkpoint", "fitting", "data", "caltech", "toy_data", "claims", "machine", "predictions", "record", "syllabus"},
     {"side_by_side", "side_by_side_models", "conv_networks", "averaging", "gradient_training", "digit_classifier", "vq_shipped", "nvae_small", "streams", "stacking", "conv_stacking", "updown", "features", "probe", "mlp"},
     {"plots"},
     {"typed"},

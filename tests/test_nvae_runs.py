@@ -1,22 +1,13 @@
-"""NVAE's trainings as a whole: gradients of every parameter against finite differences, a killed process resumed bit for bit, bfloat16 beside float32."""
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
+"""NVAE's trainings as a whole: gradients of every parameter against finite differences, bfloat16 beside float32."""
 
 import pytest
 import torch
-from safetensors import SafetensorError, safe_open
 
-from deepgen_lib import fitting
 from deepgen_lib.fitting import fit
 from deepgen_lib.gradient_training import AdamOptions, GradientTrainer
 from deepgen_lib.nvae import NVAE
 from deepgen_lib.nvae import towers
 from deepgen_lib.residual_normal import ResidualNormal
-from tests import killed_training
 from tests.nvae_models import pictures, random_nvae, tiny_config
 
 
@@ -72,35 +63,6 @@ RIGHT_KL, RIGHT_DRAW, RIGHT_JOIN = ResidualNormal.kl, ResidualNormal.draw, tower
 def test_a_cut_gradient_is_seen(monkeypatch, owner, name, wrong):
     monkeypatch.setattr(owner, name, wrong)
     assert slope_error() > 1e-3
-
-
-# ---- killed and resumed
-
-def updates_done(path) -> int:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return int(file.metadata()["done"])
-    except (OSError, SafetensorError):
-        return 0
-
-
-def test_a_killed_process_resumes_bit_for_bit(tmp_path, monkeypatch):
-    """Killed between checkpoints, without a chance to tidy up: parameters, running statistics, singular vectors are those of a run never stopped."""
-    path, deadline = tmp_path / "killed.safetensors", time.monotonic() + 120
-    running = subprocess.Popen([sys.executable, killed_training.__file__, str(path)], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"})
-    while updates_done(path) < 6 and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    running.kill()
-    code = running.wait()
-    done = updates_done(path)
-    assert code == (-signal.SIGKILL if os.name == "posix" else 1) and 6 <= done < killed_training.N_UPDATES, "killed in the middle"
-    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", fitting.CHECKPOINT_EVERY)  # what train sets is undone afterwards
-    again = shutil.copy(path, tmp_path / "again.safetensors")
-    resumed, whole = killed_training.train(path).state_dict(), killed_training.train(None).state_dict()
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
-    monkeypatch.setattr(GradientTrainer, "load_state", lambda self, state: None)
-    forgetful = killed_training.train(again).state_dict()
-    assert any(not torch.equal(value, forgetful[name]) for name, value in whole.items()), "without its moments it would end elsewhere"
 
 
 # ---- half precision

@@ -1,0 +1,106 @@
+"""Files of parameters: a model's, and a training's, from which it goes on.
+
+They are safetensors, numbers and words without code: a foreign file can be refused, it cannot run. Each is written beside its place, brought to the disk
+and then renamed, so that at every moment either the whole old file is there or the whole new one.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .fitting import Trainer
+
+FORMAT = "2"  # of a training's checkpoint
+
+
+def save_model(path: str | os.PathLike, model: nn.Module, *, notes: dict[str, str] | None = None) -> None:
+    """The model's parameters as safetensors, with notes in its header."""
+    _write(Path(path), model.state_dict(), notes or {})
+
+
+def load_model(path: str | os.PathLike, model: nn.Module) -> nn.Module:
+    """Fill model with the parameters saved at path; wrong names or shapes are an error that says which."""
+    tensors, _ = _read(Path(path))
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    saved = {name: tuple(value.shape) for name, value in tensors.items()}
+    if own != saved:
+        raise ValueError(f"load_model: {path} holds {saved}, expected {own}; build the model with the sizes of the file")
+    model.load_state_dict(tensors)
+    return model
+
+
+def load_notes(path: str | os.PathLike) -> dict[str, str]:
+    """What save_model noted beside the parameters: how they were made, what was measured."""
+    return _read(Path(path))[1]
+
+
+def save_run(path: Path, trainer: Trainer, run: dict[str, str], *, done: int, order: Tensor, rng: torch.Generator) -> None:
+    """A training after `done` updates: model, trainer, random numbers, the order of this epoch, and in words what run it is."""
+    tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
+    tensors |= {f"trainer.{name}": value for name, value in trainer.state().items()}
+    _write(path, tensors | {"rng": rng.get_state(), "order": order}, _described(trainer, run) | {"done": str(done)})
+
+
+def load_run(path: Path, trainer: Trainer, run: dict[str, str], rng: torch.Generator) -> tuple[int, Tensor]:
+    """Bring trainer and rng to where the training stood; returns (updates done, order of the epoch).
+
+    Raises ValueError for a file of another run, and for one that is no whole checkpoint.
+    """
+    tensors, notes = _read(path)
+    differs = [f"{name} was {notes.get(name)}, is {value}" for name, value in _described(trainer, run).items() if notes.get(name) != value]
+    if differs:
+        raise ValueError(f"fit: {path} is a checkpoint of another run ({'; '.join(differs)}), expected the same options; use another file name, or delete it")
+    try:
+        done, order = int(notes["done"]), tensors["order"]
+        if not 0 < done <= int(run["n_updates"]) or not torch.equal(order.sort().values, torch.arange(int(run["examples"]))):
+            raise ValueError(f"{done} updates and an order of {len(order)} examples")
+        trainer.model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")})
+        trainer.load_state({name.removeprefix("trainer."): value for name, value in tensors.items() if name.startswith("trainer.")})
+        rng.set_state(tensors["rng"])
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"fit: {path} is no whole checkpoint ({type(error).__name__}: {' '.join(str(error).split())}), expected one that fit wrote; delete it and train again") from error
+    return done, order
+
+
+def fingerprint(data: Tensor) -> str:
+    """A number that other data do not have, but for chance in four thousand million: shape, type and a sum over all bytes."""
+    whole = data.detach().cpu().contiguous()
+    return f"{tuple(data.shape)} {data.dtype} {zlib.crc32(memoryview(whole.view(-1).view(torch.uint8).numpy())):08x}"
+
+
+def _described(trainer: Trainer, run: dict[str, str]) -> dict[str, str]:
+    """What must be the same for a run to go on: the form of the file, the trainer's options, the run's, and the model's shapes, as words."""
+    shapes = {name: str(tuple(value.shape)) for name, value in trainer.model.state_dict().items()}
+    return {"format": FORMAT} | trainer.describe() | run | shapes
+
+
+def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
+    beside = path.with_name(path.name + ".part")
+    safetensors.torch.save_file({name: value.detach().contiguous() for name, value in tensors.items()}, beside, metadata=notes)
+    with open(beside, "rb+") as file:
+        os.fsync(file.fileno())  # else a power cut could leave the new name without its bytes
+    os.replace(beside, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # some network disks cannot
+            os.fsync(folder)
+        os.close(folder)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.exists():
+        raise ValueError(f"load: {path} does not exist, expected a .safetensors file; check the folder and the name")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"load: {path} is damaged ({error}), expected a .safetensors file; delete it and train again, or restore it: git checkout -- {path.name}") from None

@@ -74,6 +74,25 @@ def test_no_two_series_of_a_panel_share_a_colour():
 
 def test_a_roles_colour_follows_it():
     assert {roles([name])[name].colour for name in ("bound", "Bound", "bound after the E-step")} == {colour("bound")}
+    assert {roles([name])[name].colour for name in ("best q", "q", "q of the margins")} == {colour("q")}
+    assert [roles(["RBM", "optimum", "log p(x)"])[name].colour for name in ("RBM", "optimum")] == [colour("model"), colour("exact")]
+    assert roles(["data", "best pairs", "RBM"])["RBM"].colour == colour("model"), "a role further down the list keeps its colour"
+
+
+def test_few_settings_on_a_logarithmic_axis_are_ticks():
+    def ticks(x):
+        axis = plots.lines(x, {"a": x}, xlabel="x", ylabel="y", log="x").figure.axes[0]
+        return [text.get_text() for text in axis.get_xticklabels()], len(axis.get_xticks(minor=True))
+
+    assert ticks([1, 5, 20, 1000]) == (["1", "5", "20", "1,000"], 0)
+    assert ticks(np.arange(1, 60)) != ([str(n) for n in range(1, 60)], 0)
+
+
+def test_a_mark_stands_where_it_is_put():
+    picture = plots.histogram({"a": X}, xlabel="x", mark={"exact": 0.5})
+    assert "line 'exact', 2 points: x 0.5, 0.5" in picture.description
+    with pytest.raises(ValueError, match="mark 'exact' holds NaN"):
+        plots.histogram({"a": X}, xlabel="x", mark={"exact": float("nan")})
 
 
 def test_sheets_take_tensors_and_flat_images():

@@ -14,6 +14,8 @@ from .inputs import array, named_series, text_labels
 from .picture import Picture
 from .style import SEQUENTIAL, colour, drawing, roles
 
+FEW_POINTS = 8  # on a logarithmic axis: each gets its tick
+
 
 def lines(x, series, *, xlabel: str, ylabel: str, title: str = "", says: str = "", log: str = "", bands: Mapping | None = None) -> Picture:
     """Lines over a common x.  series: {name: (N,)}; a name that is a role ("bound", "data", ...) takes the role's colour.
@@ -44,8 +46,11 @@ def bars(categories: Sequence, series, *, ylabel: str, xlabel: str = "", title: 
     return Picture(figure, says=says)
 
 
-def histogram(series, *, xlabel: str, bins=40, title: str = "", says: str = "", density: bool = True) -> Picture:
-    """How often each value occurs.  series: {name: (N,)} or (N,); all share the bins (a number, or their edges)."""
+def histogram(series, *, xlabel: str, bins=40, mark: Mapping | None = None, says: str = "", density: bool = True) -> Picture:
+    """How often each value occurs.  series: {name: (N,)} or (N,); all share the bins (a number, or their edges).
+
+    mark: {name: x} draws a dashed vertical line there, e.g. {"exact": 3.1}.
+    """
     with drawing() as (figure, axis):
         found = named_series("histogram", series)
         edges = np.histogram_bin_edges(np.concatenate(list(found.values())), bins=bins)
@@ -53,8 +58,11 @@ def histogram(series, *, xlabel: str, bins=40, title: str = "", says: str = "", 
         for name, values in found.items():
             heights, _ = np.histogram(values, bins=edges, density=density)
             axis.stairs(heights, edges, color=look[name].colour, fill=len(found) == 1, linewidth=2, label=name or None)
-        _legend(axis, found)
-        axis.set(xlabel=xlabel, ylabel="density" if density else "count", title=title)
+        marks = {str(name): float(array("histogram", [x], name=f"mark {name!r}")[0]) for name, x in (mark or {}).items()}
+        for i, (name, x) in enumerate(marks.items()):
+            axis.axvline(x, color=colour("exact"), linestyle=("--", ":")[i % 2], label=name)
+        _legend(axis, [*found, *marks])
+        axis.set(xlabel=xlabel, ylabel="density" if density else "count")
     return Picture(figure, says=says)
 
 
@@ -90,6 +98,9 @@ def draw_lines(axis: Axes, x, series, *, bands: Mapping | None = None, log: str 
         if min(v.min() for v in ([x] if letter == "x" else found.values())) <= 0:
             raise ValueError(f"lines: got values at or below zero on a logarithmic {letter} axis, expected positive ones; plot them without log")
         getattr(axis, f"set_{letter}scale")("log")
+    if "x" in log and len(x) <= FEW_POINTS:  # few settings, say 1, 5, 20: read as they are, not as powers of ten
+        axis.set_xticks(x, [f"{value:,.6g}" for value in x])
+        axis.minorticks_off()
     _legend(axis, found)
 
 

@@ -20,12 +20,12 @@ def mixture() -> Picture:
     d.node("π", (-1.6, 1.6), text=r"$\pi$", look="parameter")
     d.node("h", (0, 1.6), text="$h$")
     d.node("x", (0, 0), text="$x$", look="observed")
-    d.node("means", (-1.6, 0), text=r"$\mu_k$", look="parameter")
+    d.node("m", (-1.6, 0), text=r"$m_k$", look="parameter")
     d.edge("π", "h")
     d.edge("h", "x")
-    d.edge("means", "x")
+    d.edge("m", "x")
     d.plate(["h", "x"], "$N$")
-    d.plate(["means"], "$K$", room=(0.32, 0.5, 0.32, 0.72))
+    d.plate(["m"], "$K$", room=(0.32, 0.5, 0.32, 0.72))
     return d.picture(says="A mixture: each of N pictures x has a hidden cause h of its own; shares and means are common to all.")
 
 

@@ -34,6 +34,7 @@ ROLES = {  # what a colour means, everywhere in the course
     "reconstruction": Role(BLUE), "entropy": Role(ORANGE),
     "train": Role(SKY, (0, (4, 1.5))), "test": Role(BLUE), "other": Role(GREY, ":"),
 }
+ALIASES = {"optimum": "exact", "truth": "exact", "log p(x)": "likelihood", "rbm": "model"}  # other names of a role
 CYCLE = (Role(BLUE), Role(VERMILLION, (0, (5, 1.5))), Role(GREEN, (0, (3, 1, 1, 1))), Role(PURPLE, ":"), Role(ORANGE, (0, (6, 2))), Role(SKY), Role(BLACK, "--"))
 INK, SIGNED, SEQUENTIAL = "gray_r", "RdBu_r", "viridis"  # colour maps: pixels in [0, 1]; values around zero; values on one scale
 
@@ -88,11 +89,12 @@ def drawing(*, rows: int = 1, columns: int = 1, width: float | None = None, heig
 
 
 def roles(names: Iterable[str]) -> dict[str, Role]:
-    """Colour and dash of each series of a panel, all different: its role's where its name is or begins with a role, else the next free one."""
+    """Colour and dash of each series of a panel, all different: its role's where its name is, begins or ends with a role ("best q"), else the next free one."""
     found: dict[str, Role] = {}
     taken: set[str] = set()
     for name in names:
-        role = next((ROLES[word] for word in (name.lower(), *_words(name)[:1]) if word in ROLES and ROLES[word].colour not in taken), None)
+        words = (name.lower(), *_words(name)[:1], *_words(name)[-1:])
+        role = next((role for role in (ROLES.get(ALIASES.get(word, word)) for word in words) if role and role.colour not in taken), None)
         if role is not None:
             found[name] = role
             taken.add(role.colour)

@@ -16,7 +16,7 @@ from .images import draw_images
 from .inputs import array
 from .nvae_map import ENCODER, SHARED, arrows, draw_arrows, draw_name, kind_of, places
 from .picture import Picture
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SEQUENTIAL, SKY, colour, drawing
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SEQUENTIAL, SKY, VERMILLION, colour, drawing
 
 ANGLES = np.linspace(0, 2 * np.pi, 120)
 
@@ -69,13 +69,13 @@ def cell(layers: Sequence[tuple[str, str, int]], *, title: str = "", says: str =
         for i, (name, shape, parameters) in enumerate(layers):
             axis.add_patch(Rectangle((i + 0.06, 0), 0.88, 0.7, facecolor="#dbe9f4" if "conv" in name else "#f1f1ee", edgecolor=GREY, label=f"_{name}"))
             axis.text(i + 0.5, 0.35, name.replace(" ", "\n"), ha="center", va="center", fontsize=9.5)
-            axis.text(i + 0.5, -0.12, f"{shape}\n{parameters:,}", ha="center", va="top", fontsize=8.5, color=GREY)
+            axis.text(i + 0.5, -0.12, f"{shape}\n{parameters:,}", ha="center", va="top", fontsize=9.5, color=GREY)
         axis.plot([-0.45, -0.45, n + 0.35, n + 0.35], [0.35, 1.0, 1.0, 0.5], color=SHARED, linewidth=2, label="_skip")
         axis.plot([-0.8, 0.06], [0.35, 0.35], color=BLACK, linewidth=1.4, label="_in")
         axis.plot([n - 0.06, n + 0.22], [0.35, 0.35], color=BLACK, linewidth=1.4, label="_branch")
         axis.text(n + 0.35, 0.35, "+", ha="center", va="center", fontsize=16)
         axis.text((n - 0.1) / 2, 1.06, "skip: the input as it is", ha="center", fontsize=9.5, color=SHARED)
-        axis.text(n + 0.35, -0.12, "branch\ntimes 0.1", ha="center", va="top", fontsize=8.5, color=GREY)
+        axis.text(n + 0.35, -0.12, "branch\ntimes 0.1", ha="center", va="top", fontsize=9.5, color=GREY)
         axis.set(xlim=(-0.9, n + 0.9), ylim=(-0.6, 1.3), title=title)
         axis.axis("off")
     return Picture(figure, says=says)
@@ -89,7 +89,7 @@ def scales(rows: Mapping[str, Sequence[tuple[int, int]]], *, says: str = "") -> 
             at = 0
             for i, (side, n) in enumerate(row):
                 axis.scatter(at + np.arange(n) + 0.5, np.full(n, -k), s=(3 + 1.7 * np.log2(side)) ** 2, marker="s", color=(SKY, ORANGE, BLUE, GREEN, PURPLE)[i % 5], linewidths=0, label=f"{side}×{side}")
-                axis.text(at + n / 2, -k + 0.3, f"{n} of {side}×{side}", ha="center", va="bottom", fontsize=8.5)
+                axis.text(at + n / 2, -k + 0.3, f"{n} of {side}×{side}", ha="center", va="bottom", fontsize=9.5)
                 at += n
         axis.set_yticks(-np.arange(len(rows)), list(rows))
         axis.set(xlim=(-0.3, widest + 0.3), ylim=(-len(rows) + 0.4, 0.8), xlabel="latent groups, from the top down", aspect="auto")
@@ -101,7 +101,7 @@ def parts(shares: Mapping[str, Mapping[str, float]], *, says: str = "") -> Pictu
     """Horizontal bars: for each part of the network its share of several wholes.  {whole: {part: share}}"""
     names = list(next(iter(shares.values())))
     with drawing(width=8.6, height=0.42 * len(names) + 1.2) as (figure, axis):
-        for i, ((whole, found), hatch, shade) in enumerate(zip(shares.items(), ("", "//"), (BLUE, ORANGE))):
+        for i, ((whole, found), hatch, shade) in enumerate(zip(shares.items(), ("", "//"), (BLUE, VERMILLION))):
             values = array("parts", [found[name] for name in names], ndim=1, name=whole)
             axis.barh(np.arange(len(names)) + 0.4 * i - 0.2, values, 0.38, color=shade, hatch=hatch, edgecolor="white", label=whole)
         axis.set_yticks(range(len(names)), names)

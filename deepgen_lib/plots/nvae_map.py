@@ -73,9 +73,9 @@ def draw_arrows(axis: Axes, pairs: list[tuple[str, str]], where: Mapping[str, tu
 
 
 def draw_name(axis: Axes, name: str, x: float, y: float, *, below: str = "") -> None:
-    axis.text(x, y + 0.32, name, ha="center", va="bottom", fontsize=9, zorder=4)
+    axis.text(x, y + 0.32, name, ha="center", va="bottom", fontsize=10.5, zorder=4)
     if below:
-        axis.text(x, y - 0.33, below, ha="center", va="top", fontsize=7, color=GREY, gid="cell", zorder=4)
+        axis.text(x, y - 0.33, below, ha="center", va="top", fontsize=9, color=GREY, gid="cell", zorder=4)
 
 
 @functools.cache
@@ -105,7 +105,7 @@ def hearing(*, tensor: str = "x", walk: str = DRAWN) -> Picture:
         axis.add_collection(PatchCollection([Rectangle((x - 0.48, y - 0.22), 0.96, 0.44) for x, y in where.values()], facecolors=[BLUE if name == tensor and heard else fill[name in heard] for name in where],
                                             edgecolors=GREY, linewidths=0.8, label="_boxes", zorder=2))
         for name, (x, y) in where.items():
-            axis.text(x, y, name, ha="center", va="center", fontsize=9, color="white" if name == tensor and heard else BLACK if name in heard else GREY, gid="cell", zorder=3)
+            axis.text(x, y, name, ha="center", va="center", fontsize=10, color="white" if name == tensor and heard else BLACK if name in heard else GREY, gid="cell", zorder=3)
         axis.set(xlim=(TAP - 0.7, PATH + 0.7), ylim=(-2.4, ROW * TOY.n_groups + 0.1), title=_title(tensor, heard))
         axis.axis("off")
     moved = ", ".join(name for name in where if name in heard and name != tensor)

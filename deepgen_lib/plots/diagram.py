@@ -1,7 +1,7 @@
 """Diagrams of models: nodes, edges and plates in one style, drawn by code and told in words.
 
 The language: a circle is random (grey: observed), a box is computed, a dot is a parameter. A solid blue arrow is the model's, a dashed orange
-one belongs to q, a black line without a head has no direction, a thin black arrow carries numbers, a short-dashed one carries a gradient.
+one belongs to q, a black line without a head has no direction, a thin black arrow carries numbers, a finely broken one a gradient.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RADIUS, DOT = 0.38, 0.09  # of circles and dots, in units
 FONT, SMALL = 15.0, 12.0  # points
 HEAD = 10.5  # points an arrow's head is long
 _ROUND = 0.1  # of a box's corners, in units
-_BACK = (0, (2.2, 1.1))  # the dash of every gradient
+_BACK = (0, (2.2, 1.1))  # of a gradient; where terms differ, each has a fine dash of its own
 
 
 class Kind(NamedTuple):
@@ -36,8 +36,8 @@ KINDS = {
     "model": Kind("generates: p", ROLES["model"].colour), "q": Kind("recognises: q", ROLES["q"].colour, (0, (4, 1.6))),
     "undirected": Kind("no direction", BLACK, width=1.5, head=False), "flow": Kind("numbers", BLACK, width=1.3),
     "gradient": Kind("gradient", VERMILLION, _BACK),
-    "reconstruction": Kind("gradient of the reconstruction", BLUE, _BACK), "quantization": Kind("gradient of the quantization term", PURPLE, _BACK),
-    "commitment": Kind("gradient of the commitment term", ORANGE, _BACK),
+    "reconstruction": Kind("gradient of the reconstruction", BLUE, _BACK), "quantization": Kind("gradient of the quantization term", PURPLE, (0, (4, 1, 1, 1))),
+    "commitment": Kind("gradient of the commitment term", ORANGE, (0, (1, 0.9))),
     "off": Kind("at rest", "#cfcfca", width=1.3), "off line": Kind("", "#cfcfca", width=1.3, head=False), "same": Kind("copy", GREY, (0, (1, 1.4)), width=1.3, head=False),
 }
 FILLS = {"hidden": "#ffffff", "observed": "#d3d3cd", "box": "#eceff3", "parameter": BLACK, "off": PAPER}
@@ -135,9 +135,9 @@ class Diagram:
         words = {kind: self._words.get(kind, look.words) for kind, look in KINDS.items()}
         key = [Line2D([], [], color=look.colour, linestyle=look.dash, linewidth=look.width, label=words[kind])
                for kind, look in KINDS.items() if kind in self._kinds and words[kind] and len(self._kinds) > 1]
-        entry = 0.75 + 0.088 * max((len(line.get_label()) for line in key), default=0)  # inches
+        entry = 0.75 + 0.1 * max((len(line.get_label()) for line in key), default=0)  # inches
         columns = max(1, min(len(key), int((x1 - x0) * UNIT / entry)))
-        width, high, below = max((x1 - x0 + 0.5) * UNIT, entry), (y1 - y0 + 0.5) * UNIT, 0.27 * -(-len(key) // columns)
+        width, high, below = max((x1 - x0 + 0.5) * UNIT, entry), (y1 - y0 + 0.5) * UNIT, 0.3 * -(-len(key) // columns)
         with drawing(width=width, height=high + below + 0.35 * bool(title)) as (figure, axis):
             figure.set_layout_engine("none")  # the scale is exact: UNIT inches
             axis.set_position((0, below / figure.get_figheight(), 1, high / figure.get_figheight()))
@@ -148,7 +148,7 @@ class Diagram:
             for put in self._other:
                 put(axis)
             if key:
-                axis.legend(handles=key, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=columns, handlelength=2.4, columnspacing=1.6, borderaxespad=0.0, borderpad=0.1)
+                axis.legend(handles=key, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=columns, fontsize=SMALL, handlelength=2.4, columnspacing=1.6, borderaxespad=0.0, borderpad=0.1)
         return Picture(figure, says=says)
 
     def _known(self, function: str, names: list[str]) -> list[Patch]:

@@ -8,7 +8,7 @@ from latex2mathml.converter import convert
 UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z{}]+")
 THIN = '<mspace width="0.167em" />'  # TeX puts it around names of functions; the converter does not
 NAMED = r"<mi>(?:log|ln|exp|sin|cos|tanh|det|dim|Pr)</mi>"
-BEFORE_NAME = re.compile(rf"(?<=</mi>|</mn>)(?={NAMED})|(?<=</msu[bp]>)(?={NAMED})|(?<=</mfrac>)(?={NAMED})")
+BEFORE_NAME = re.compile(rf"(?<=</mi>|</mn>)(?={NAMED})|(?<=</msu[bp]>)(?={NAMED})|(?<=&#x00029;</mo>)(?={NAMED})|(?<=</mfrac>)(?={NAMED})")
 AFTER_NAME = re.compile(rf"(?<!<msub>)(?<!<msup>)({NAMED})(?=<m(?:i|n|frac|sub|sup|subsup|over|row|style|sqrt)\b)")
 SIZES = re.compile(r"\\[Bb]igg?[lrm]?(?![A-Za-z])")  # MathML's brackets grow by themselves
 
@@ -21,6 +21,7 @@ def mathml(tex: str, *, display: bool = False) -> str:
     plain = re.sub(r"^> ?", "", tex, flags=re.M)  # a block may stand in a quotation
     plain = plain.replace("{aligned}", "{align*}")  # the same columns, under a name that the converter knows
     plain = SIZES.sub("", plain).replace(r"\arg", r"\operatorname{arg}").replace("<", r"\lt ").replace(">", r"\gt ").strip()
+    plain = re.sub(r"\\(mathbb|mathcal) ?([A-Z])", r"\\\1{\2}", plain)  # between \begin and \end the converter wants the braces
     if "&" in plain and r"\begin" not in plain:
         raise ValueError(f"mathml: got '&' in {tex!r}, expected it between \\begin and \\end alone; leave it out")
     try:

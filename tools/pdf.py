@@ -27,13 +27,13 @@ LEAST = 0.55  # of its size: what would have to be smaller is an error
 FIT = """([width, height, least]) => {
     const found = [];
     for (const part of document.querySelectorAll('math[display=block], table, figure, pre')) {
-        const box = part.getBoundingClientRect(), wide = Math.max(box.width, part.scrollWidth);
-        const room = width - box.left;
-        if (wide > room + 1) {
-            const scale = room / wide;
-            if (scale < least) found.push(`${part.tagName.toLowerCase()} of ${Math.round(wide)} pixels: ${part.textContent.trim().slice(0, 60)}`);
-            part.style.zoom = scale;
+        let scale = 1;
+        for (let turn = 0; turn < 4; turn++) {  // smaller letters break lines anew, so once may not be enough
+            const box = part.getBoundingClientRect(), wide = Math.max(box.width, part.scrollWidth * scale), room = width - box.left;
+            if (wide <= room + 1) break;
+            part.style.zoom = scale *= 0.995 * room / wide;
         }
+        if (scale < least) found.push(`${part.tagName.toLowerCase()} needs letters of ${Math.round(100 * scale)} %: ${part.textContent.trim().slice(0, 60)}`);
     }
     for (const part of document.querySelectorAll('.cell, table'))
         if (part.getBoundingClientRect().height < height * (part.tagName == 'TABLE' ? 0.45 : 0.6)) part.classList.add('keep');

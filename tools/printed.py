@@ -22,6 +22,7 @@ STYLE = Path(__file__).with_name("printed.css")
 SLIDER = re.compile(r"^Slider (.+): (.+); at (.+)$", re.M)
 PREDICTION = re.compile(r"^Predict [\w.]+\. ")
 ORDER = ("a nudge", "an equation", "pseudo-code")
+BLOCK = re.compile(r'(<math[^>]*display="block".*?</math>)', re.S)  # a box around each: an equation may not be cut in two
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 RUN_AWAY = ("hint(", "start_over(")  # cells that only mean something in a running notebook
 
@@ -34,10 +35,10 @@ def chapter_page(lecture: NotebookNode, exercises: NotebookNode | None, cards: l
         parts.append(f'<section class="part">{notebook_html(exercises, aside)}</section>')
     if cards:
         parts.append(hints_html(cards, aside))
-    title = chapter_title(lecture)
+    title, body = chapter_title(lecture), BLOCK.sub(r'<span class="equation">\1</span>', aside.put_back("".join(parts)))
     style = STYLE.read_text(encoding="utf-8") + HtmlFormatter(style="friendly").get_style_defs(".code")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n'
-            f"<body>\n{aside.put_back(''.join(parts))}\n</body>\n</html>\n")
+            f"<body>\n{body}\n</body>\n</html>\n")
 
 
 def chapter_title(lecture: NotebookNode) -> str:

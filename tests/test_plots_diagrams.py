@@ -117,6 +117,7 @@ def test_a_dbn_is_undirected_only_on_top():
     assert edges(diagrams.dbn(4), LINES) == {("h³", "h⁴")}
     assert edges(diagrams.dbn(4), ARROWS) == {("h³", "h²"), ("h²", "h¹"), ("h¹", "x")}
     assert edges(diagrams.dbn(4), Q) == {("x", "h¹"), ("h¹", "h²"), ("h²", "h³")}
+    assert "x → h¹ (W₁)" in drawn("dbn").description and "x → h¹ (R₁)" in diagrams.dbn(untied=True).description
     both = drawn("dbn_and_dbm")
     assert all(tail.startswith("DBN") for tail, _ in edges(both, ARROWS)) and len(edges(both, LINES)) == 4
 

@@ -135,8 +135,9 @@ class Diagram:
         words = {kind: self._words.get(kind, look.words) for kind, look in KINDS.items()}
         key = [Line2D([], [], color=look.colour, linestyle=look.dash, linewidth=look.width, label=words[kind])
                for kind, look in KINDS.items() if kind in self._kinds and words[kind] and len(self._kinds) > 1]
-        entry = 0.75 + 0.1 * max((len(line.get_label()) for line in key), default=0)  # inches
-        columns = max(1, min(len(key), int((x1 - x0) * UNIT / entry)))
+        entry = 0.65 + 0.095 * max((len(line.get_label()) for line in key), default=0)  # inches
+        columns = max(1, min(len(key), int((x1 - x0 + 0.5) * UNIT / entry)))
+        columns = -(-len(key) // max(1, -(-len(key) // columns)))  # rows of equal length
         width, high, below = max((x1 - x0 + 0.5) * UNIT, entry), (y1 - y0 + 0.5) * UNIT, 0.3 * -(-len(key) // columns)
         with drawing(width=width, height=high + below + 0.35 * bool(title)) as (figure, axis):
             figure.set_layout_engine("none")  # the scale is exact: UNIT inches

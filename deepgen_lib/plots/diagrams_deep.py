@@ -47,18 +47,21 @@ def annealing(n_steps: int = 3) -> Picture:
     return d.picture(says="Annealed importance sampling: each state weighs the distribution it came from against the next one.")
 
 
-def dbn(n_layers: int = 3) -> Picture:
-    """A DBN's mixed graph: an RBM on top, arrows down below it, recognition's arrows up beside them.  n_layers: hidden layers, 2 to 5."""
+def dbn(n_layers: int = 3, *, untied: bool = False) -> Picture:
+    """A DBN's mixed graph: an RBM on top, arrows down below it, recognition's arrows up beside them.
+
+    n_layers: hidden layers, 2 to 5. untied: recognition has weights R of its own (chapter 06); at first they are W.
+    """
     if not 2 <= n_layers <= 5:
         raise ValueError(f"dbn: got {n_layers} hidden layers, expected 2 to 5; one hidden layer is an RBM")
     d = Diagram(words={"model": "generation P", "q": "recognition Q", "undirected": "RBM: no direction"})
-    names = _stack(d, n_layers, 0.0)
+    names, up = _stack(d, n_layers, 0.0), "R" if untied else "W"
     d.edge(names[-2], names[-1], "undirected", text=f"W{_low(n_layers)}")
     for t in range(n_layers - 1, 0, -1):
         d.edge(names[t], names[t - 1], bend=0.22, text=f"W{_low(t)}")
-        d.edge(names[t - 1], names[t], "q", bend=0.22, text=f"R{_low(t)}")
+        d.edge(names[t - 1], names[t], "q", bend=0.22, text=f"{up}{_low(t)}")
         d.note((0.6, STEP * (t - 0.5)), f"$W_{t},\\ b_{{{t - 1}}}$", ha="left")
-        d.note((-0.6, STEP * (t - 0.5)), f"$R_{t},\\ c_{t}$", ha="right")
+        d.note((-0.6, STEP * (t - 0.5)), f"${up}_{t},\\ c_{t}$", ha="right")
     d.note((0.6, STEP * (n_layers - 0.5)), f"$W_{n_layers},\\ b_{n_layers - 1},\\ b_{n_layers}$", ha="left")
     return d.picture(says=f"A deep belief network with {n_layers} hidden layers: only the top two are joined without direction.")
 
@@ -104,7 +107,7 @@ def up_down(n_layers: int = 3) -> Picture:
     """The three phases of the up-down algorithm: who draws the states, and whose weights learn from them.  n_layers: hidden layers, 2 to 4."""
     if not 2 <= n_layers <= 4:
         raise ValueError(f"up_down: got {n_layers} hidden layers, expected 2 to 4; with one there is nothing to untie")
-    d = Diagram(words={"off": "at rest", "q": "Q draws", "model": "P draws", "undirected": "Gibbs steps"})
+    d = Diagram(words={"off": "at rest", "q": "Q draws", "model": "P draws", "undirected": "Gibbs"})
     phases = (("wake", "from the data up", "generation P learns"), ("top", "Gibbs between two layers", "the top RBM learns"), ("sleep", "a dream down", "recognition Q learns"))
     for column, (phase, draws, learns) in enumerate(phases):
         x = 4.1 * column

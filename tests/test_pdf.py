@@ -64,6 +64,11 @@ def test_a_prediction_is_a_box_to_tick(toy):
     assert '<div class="predict">Predict 1.a. How &lt;many&gt;?\n  a) 1\n  b) 2</div>' in toy and "predict(" not in toy
 
 
+def test_a_number_has_a_line_to_write_on():
+    cell = code('predict_number("1.b", "How many?")', plain="Predict 1.b. How many?\n  type a number (nats)")
+    assert "How many?\n  I say: ____________ (nats)</div>" in chapter_page(lecture(cell), None, [])
+
+
 def test_paper_opens_no_file_of_the_course(toy):
     assert ">short<" not in toy and "short" in toy and '<a href="https://example.org">far</a>' in toy
 

@@ -21,6 +21,7 @@ from tools.sheet import KeptAside
 STYLE = Path(__file__).with_name("printed.css")
 SLIDER = re.compile(r"^Slider (.+): (.+); at (.+)$", re.M)
 PREDICTION = re.compile(r"^Predict [\w.]+\. ")
+TYPED, BLANK = re.compile(r"(?<=\n  )type a number ?"), "I say: ____________"
 ORDER = ("a nudge", "an equation", "pseudo-code")
 BLOCK = re.compile(r'(<math[^>]*display="block".*?</math>)', re.S)  # a box around each: an equation may not be cut in two
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -74,7 +75,9 @@ def output_html(output: NotebookNode, aside: KeptAside) -> str:
         return picture_html(output.data["image/png"], output.metadata.get("image/png", {}), text, aside)
     if "text/markdown" in output.data:
         return f'<div class="text">{markdown_html(output.data["text/markdown"], aside)}</div>'
-    return f'<div class="predict">{aside.keep(html.escape(text))}</div>' if PREDICTION.match(text) else plain(text, aside)
+    if PREDICTION.match(text):
+        return f'<div class="predict">{aside.keep(html.escape(TYPED.sub(f"{BLANK} ", text)))}</div>'
+    return plain(text, aside)
 
 
 def picture_html(png: str, metadata: dict, text: str, aside: KeptAside) -> str:

@@ -136,9 +136,8 @@ class Diagram:
         key = [Line2D([], [], color=look.colour, linestyle=look.dash, linewidth=look.width, label=words[kind])
                for kind, look in KINDS.items() if kind in self._kinds and words[kind] and len(self._kinds) > 1]
         entry = 0.65 + 0.095 * max((len(line.get_label()) for line in key), default=0)  # inches
-        columns = max(1, min(len(key), int((x1 - x0 + 0.5) * UNIT / entry)))
-        columns = -(-len(key) // max(1, -(-len(key) // columns)))  # rows of equal length
-        width, high, below = max((x1 - x0 + 0.5) * UNIT, entry), (y1 - y0 + 0.5) * UNIT, 0.3 * -(-len(key) // columns)
+        rows = -(-len(key) // max(1, int((x1 - x0 + 0.5) * UNIT / entry)))
+        width, high, below = max((x1 - x0 + 0.5) * UNIT, entry), (y1 - y0 + 0.5) * UNIT, 0.3 * rows
         with drawing(width=width, height=high + below + 0.35 * bool(title)) as (figure, axis):
             figure.set_layout_engine("none")  # the scale is exact: UNIT inches
             axis.set_position((0, below / figure.get_figheight(), 1, high / figure.get_figheight()))
@@ -149,7 +148,7 @@ class Diagram:
             for put in self._other:
                 put(axis)
             if key:
-                axis.legend(handles=key, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=columns, fontsize=SMALL, handlelength=2.4, columnspacing=1.6, borderaxespad=0.0, borderpad=0.1)
+                axis.legend(handles=key, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=-(-len(key) // rows), fontsize=SMALL, handlelength=2.4, columnspacing=1.6, borderaxespad=0.0, borderpad=0.1)
         return Picture(figure, says=says)
 
     def _known(self, function: str, names: list[str]) -> list[Patch]:

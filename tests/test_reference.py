@@ -1,9 +1,11 @@
 """The ledger holds every claim of the lecture with all its cells, and the pages made from it are up to date. Each check is shown what it is there for."""
+import json
 import re
+from pathlib import Path
 
 import pytest
 
-from tools import exam, ledger, reference
+from tools import course, exam, ledger, reference
 from tools.ledger import KINDS, read_claims
 from tools.sources import ROOT, find_sources, read_notebook
 from tools.workspace import FOLDERS
@@ -90,6 +92,18 @@ def test_an_erratum_shows_what_breaks():
     for section in sections:
         name = section.split("\n")[0]
         assert f"\n{name} breaks with " in section and "**Wrong.**" in section and "**Right.**" in section, name
+
+
+def test_jupyterlab_opens_the_pages_as_pages(monkeypatch):
+    seen = []
+    monkeypatch.setattr(course.environment, "ensure", lambda root: "python")
+    monkeypatch.setattr(course.workspace, "bring", lambda root, renew: [])
+    monkeypatch.setattr(course, "START_PAGE", "..")  # there, whatever the copies are
+    monkeypatch.setattr(course, "run", lambda *command: seen.extend(command))
+    course.lab([])
+    folder, = [option.partition("=")[2] for option in seen if option.startswith("--LabApp.app_settings_dir=")]
+    settings = json.loads((Path(folder) / "overrides.json").read_text(encoding="utf-8"))
+    assert settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"] == {"markdown": "Markdown Preview"}
 
 
 PAGES = sorted((ROOT / "reference").glob("*.md"))

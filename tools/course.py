@@ -58,7 +58,8 @@ def lab(arguments):
     if not (ROOT / "work" / START_PAGE).exists():
         raise environment.SetupError(f"{START_PAGE} is missing: this copy of the course is incomplete. Fetch it again, or build it: make build")
     options = [f"--ServerApp.root_dir={ROOT / 'work'}", f"--LabApp.default_url=/lab/tree/{START_PAGE}",
-               f"--LabApp.extra_labextensions_path={ROOT / 'tools' / 'labextensions'}"]  # alternative text for pictures
+               f"--LabApp.extra_labextensions_path={ROOT / 'tools' / 'labextensions'}",  # alternative text for pictures
+               f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab_settings'}"]  # reference pages open as pages, not as their text
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # Jupyter refuses otherwise; usual in containers
     return run(python, "-m", "jupyterlab", *options, *arguments)

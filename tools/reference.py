@@ -145,7 +145,7 @@ def _asked(question: exam.Question, lecture) -> str:
     where = section_of(lecture, question.claim)
     again = f"Read again: [{where}](../notebooks/{question.chapter}.ipynb) (claim {question.claim})." if where else f"Read again: [the chapter](../notebooks/{question.chapter}.ipynb)."
     kind, points = exam.KINDS[question.kind], f"{question.points} point{'s' if question.points > 1 else ''}"
-    return (f"\n**{question.id}** · {kind} · {points}\n\n{question.text}\n\n<details><summary>Answer</summary>\n\n{question.answer}\n\n"
+    return (f"\n### {question.id} · {kind} · {points}\n\n{question.text}\n\n<details><summary>Answer</summary>\n\n{question.answer}\n\n"
             f"*Usual wrong answer.* {question.wrong}\n\n{again}\n\n</details>\n")
 
 

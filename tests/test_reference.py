@@ -98,7 +98,7 @@ def test_jupyterlab_opens_the_pages_as_pages(monkeypatch):
     seen = []
     monkeypatch.setattr(course.environment, "ensure", lambda root: "python")
     monkeypatch.setattr(course.workspace, "bring", lambda root, renew: [])
-    monkeypatch.setattr(course, "START_PAGE", "..")  # there, whatever the copies are
+    monkeypatch.setattr(course, "START_PAGE", str(ROOT / "README.md"))  # there, whatever the copies are
     monkeypatch.setattr(course, "run", lambda *command: seen.extend(command))
     course.lab([])
     folder, = [option.partition("=")[2] for option in seen if option.startswith("--LabApp.app_settings_dir=")]

@@ -56,7 +56,7 @@ def where() -> Path | None:
     named = os.environ.get(VARIABLE, "")
     if named:
         return None if named.casefold() == "off" else Path(named).expanduser().absolute()
-    return _beside()[0] if _in_notebook() else None
+    return _beside()[0] if in_notebook() else None
 
 
 def in_course() -> bool:
@@ -67,6 +67,12 @@ def in_course() -> bool:
 def is_waiting() -> bool:
     """Whether something could not be written yet."""
     return any(_pending.values())
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 def is_damaged(place: Path) -> bool:
@@ -96,11 +102,6 @@ def _beside() -> tuple[Path, bool]:
         return locate(Path.cwd())
     except OSError:  # the folder is gone
         return locate(Path.home())
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel")
 
 
 def _predicted() -> bool:

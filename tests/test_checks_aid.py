@@ -4,7 +4,7 @@ import json
 import pytest
 
 from deepgen_lib.checks import aid, engine
-from tests.toy_exercise import HINTS, exercise
+from tests.toy_exercise import HINTS, exercise, values
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def test_the_registry_refuses_a_second_owner_and_keeps_order(shelf):
             engine.register(clash)
     with pytest.raises(ValueError, match=r"got exercise '9.9', expected one of 1.1, 1.10"):
         engine.find("9.9")
-    with pytest.raises(ValueError, match="got exercise 1.1, expected"):
+    with pytest.raises(ValueError, match='got exercise 1.1, expected text; write it in quotes: "1.1"'):
         engine.find(1.1)
+    with pytest.raises(ValueError, match="got exercise '1.7', expected one of 1.1, 1.10; write"):
+        engine.find("1.7")
 
 
 def test_hints_come_one_at_a_time_and_then_advice(shelf, capsys):
@@ -37,7 +39,7 @@ def test_hints_come_one_at_a_time_and_then_advice(shelf, capsys):
         assert said() == f"1.1, hint {number} of 3 ({step}): {text}\n"
     for _ in range(2):
         aid.hint("1.1")
-        assert "last hint" in (text := said()) and "smallest case" in text and 'start_over("1.1")' in text
+        assert "last hint" in (text := said()) and 'case = checks.small_case("1.1")' in text and 'start_over("1.1")' in text
     aid.hint("1.1", 2)
     assert HINTS[1] in said()
     aid.hint("1.1")
@@ -47,6 +49,20 @@ def test_hints_come_one_at_a_time_and_then_advice(shelf, capsys):
     for bad in (0, 4, True, "1"):
         with pytest.raises(ValueError, match="expected 1 .nudge., 2"):
             aid.hint("1.1", bad)
+
+
+def test_an_exercise_of_values_has_no_smaller_input(shelf, capsys):
+    engine.register(values(0.5, id="1.11", name="value"))
+    for _ in range(4):
+        aid.hint("1.11")
+    assert "smallest case by hand" in (text := capsys.readouterr().out) and "small_case" not in text
+
+
+def test_a_step_is_not_named_twice(shelf, capsys):
+    engine.register(exercise(id="1.12", name="named", hints=("*Nudge.* Look.", "*Equation.*\n$a$", "*Note.* *Pseudo-code.* stays")))
+    for text in ("1.12, hint 1 of 3 (nudge): Look.\n", "1.12, hint 2 of 3 (equation): $a$\n", "(pseudo-code): *Note.* *Pseudo-code.* stays\n"):
+        aid.hint("1.12")
+        assert capsys.readouterr().out.endswith(text)
 
 
 def released(root, cells):

@@ -71,9 +71,9 @@ def test_a_mistake_that_gives_nan_and_infinities_is_named():
     (lambda a: a.softmax(-1)[:, :2], "axis 1 (K) has size 2, expected 3"),
     (lambda a: a.softmax(-1).mT, "opposite order: transpose"),
     (lambda a: a.softmax(-1).sum(), "the answer has 0 axes, expected 2"),
-    (lambda a: "softmax", "the answer is text"),
-    (lambda a: {"p": a}, "the answer is a dictionary"),
-    (lambda a: (a, a, a.sum()), "the answer is a list or tuple"),
+    (lambda a: "softmax", "you gave text"),
+    (lambda a: {"p": a}, "you gave a dictionary"),
+    (lambda a: (a, a, a.sum()), "you gave a list or tuple"),
     (lambda a: object(), "you returned a object, expected a tensor of shape (4, 3)"),
     (lambda a: a.softmax(-1) + 0j, "expected real numbers"),
     (lambda a, b: a, "your function takes (a, b), it is called with (logits): keep the signature"),
@@ -156,8 +156,9 @@ def test_a_value_is_checked_and_never_given_away(capsys):
     assert "'both up' for 'E-step', expected another answer; an E-step leaves the model alone" in text
     assert "no answer for 'M-step'" in error_of(check, {"E-step": "bound up"})
     assert "an answer for 'X', which is not asked" in error_of(check, {"E-step": "bound up", "M-step": "both up", "X": "?"})
-    assert "a tensor of shape (9,) for 'E-step', expected another answer; the answer is a tensor, not text" in error_of(check, {"E-step": torch.zeros(9), "M-step": "both up"})
-    assert "the answer is a number, not text" in error_of(values("up"), 3)
+    assert "a tensor of shape (9,) for 'E-step', expected text; you gave a tensor: write the word in quotes" in error_of(check, {"E-step": torch.zeros(9), "M-step": "both up"})
+    assert "you gave a number: write the word in quotes" in error_of(values("up"), 3)
+    assert "you answered 2 for 'a', expected another value" in error_of(values({"a": 1.5, "b": "up"}), {"a": 2, "b": "up"})
     text = error_of(values(math.log(2), {"bits": (1.0, "that is one bit; in nats?")}), 1)
     assert "you answered 1, expected another value; that is one bit; in nats?" in text and "0.69" not in text
     assert "0.69" not in error_of(values(torch.tensor([0.6931, 1.0])), [0.5, 1.0])
@@ -186,7 +187,7 @@ def test_parts_are_checked_in_turn_and_named():
     check = exercise(Part(**{**vars(SOFTMAX), "name": "normalise"}), double)
     check(lambda a: a.softmax(1), lambda a: a + a)
     text = error_of(check, lambda a: a.softmax(1), lambda a: a * a)
-    assert "1.1 not yet (double): you returned" in text and "that is the square" in text
+    assert "1.1 not yet (double; right so far: normalise): you returned" in text and "that is the square" in text
     with pytest.raises(AssertionError, match="the check got 1 answers, expected 2: normalise, double"):
         check(lambda a: a)
 
@@ -198,6 +199,7 @@ def test_a_list_of_results_says_which_one():
     part = Part(right=lambda a: (a.amin(1), a.amax(1)), inputs=cases, misconceptions={}, axes=("B",))
     exercise(part)(lambda a: Pair(a.min(1).values, a.max(1).values))
     assert "as result 2" in error_of(exercise(part), lambda a: (a.amin(1), a.amax(1) + torch.arange(len(a)) + 1))
+    assert "expected a list or tuple (case: random logits); you gave a tensor: return 2 results, with commas between them" in error_of(exercise(part), lambda a: a)
     assert "3 results, expected 2" in error_of(exercise(part), lambda a: (a.amin(1), a.amax(1), a))
 
 

@@ -1,4 +1,5 @@
 """Feedback pages: everything a student needs to read is there, nothing from a hand-in does anything, and every known mistake has its sentences."""
+import html
 import itertools
 import re
 from html.parser import HTMLParser
@@ -193,4 +194,4 @@ def test_every_known_mistake_is_explained_on_its_page():
         where = part.name if len(exercise.parts) > 1 else ""
         result = Result(exercise.id, exercise.title, 0.0, 1.0, "", f"not yet{f' ({where})' if where else ''}: you returned 1, expected 2; {message}", where, name, "", (), 0.0)
         page = Page("".join(feedback._verdict(result))).text
-        assert text(message.rstrip(".")[:40]).split()[0] in page and "Why it is tempting" in page and page.startswith("What came back") and "your answer 1 expected 2" in page
+        assert html.unescape(text(message.rstrip(".")[:40])).split()[0] in page and "Why it is tempting" in page and page.startswith("What came back") and "your answer 1 expected 2" in page

@@ -69,7 +69,7 @@ def test_a_script_writes_nothing_and_a_notebook_does(course, monkeypatch):
     monkeypatch.chdir(course / "work/notebooks")
     record.note("claims", "B1", holds=True)
     assert record.where() is None and not (course / "work" / record.FILE).exists() and record.entry("claims", "B1") == {"holds": True}
-    monkeypatch.setattr(record, "_in_notebook", lambda: True)
+    monkeypatch.setattr(record, "in_notebook", lambda: True)
     record.note("claims", "B2", holds=True)
     assert content(course / "work" / record.FILE)["claims"] == {"B1": {"holds": True}, "B2": {"holds": True}}
 
@@ -77,7 +77,7 @@ def test_a_script_writes_nothing_and_a_notebook_does(course, monkeypatch):
 def test_elsewhere_nothing_is_written_before_a_prediction(tmp_path, monkeypatch):
     monkeypatch.delenv(record.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(record, "_in_notebook", lambda: True)
+    monkeypatch.setattr(record, "in_notebook", lambda: True)
     record.note("claims", "B1", holds=True)
     record.note("predictions", "1.a", seen=True)
     assert not list(tmp_path.iterdir()) and record.is_waiting()

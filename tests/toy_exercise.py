@@ -34,5 +34,5 @@ def error_of(check, *answers, **options):
     return text
 
 
-def values(right, bank=None, **options):
-    return exercise(Part(right=right, misconceptions=bank or {}, **options))
+def values(right, bank=None, *, id="1.1", name="toy", **options):
+    return exercise(Part(right=right, misconceptions=bank or {}, **options), id=id, name=name)

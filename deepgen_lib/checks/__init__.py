@@ -9,10 +9,11 @@ import pkgutil
 from .aid import hint, start_over
 from .engine import Exercise, Misconception, Part, find, register, registered
 from .graded import graded
+from .small import small_case
 
-_MACHINERY = ("aid", "compare", "engine", "examine", "graded", "part")
+_MACHINERY = ("aid", "compare", "engine", "examine", "graded", "part", "show", "small", "wording")
 
-__all__ = ["Exercise", "Misconception", "Part", "chapters", "find", "graded", "hint", "register", "registered", "start_over"]
+__all__ = ["Exercise", "Misconception", "Part", "chapters", "find", "graded", "hint", "register", "registered", "small_case", "start_over"]
 
 
 def chapters() -> list[str]:

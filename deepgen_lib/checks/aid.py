@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from .engine import Exercise, find
 
 _STEPS = ("nudge", "equation", "pseudo-code")
+_NAMED = rf"(?i)^\*(?:{'|'.join(_STEPS)})\.\*\s*"  # a hint that begins with the name of its step
 _shown: dict[str, int] = {}  # exercise id -> hints seen in this session
 
 
@@ -21,11 +23,12 @@ def hint(exercise_id: str, step: int | None = None) -> None:
         raise ValueError(f"hint: got step {step!r}, expected 1 (nudge), 2 (equation) or 3 (pseudo-code); leave it out for the next one")
     number = step or _shown.get(exercise.id, 0) + 1
     if number > 3:
-        return _say(f'{exercise.id}: that was the last hint. Try the smallest case by hand, on paper, and print each step of your function beside it. '
+        return _say(f"{exercise.id}: that was the last hint. {_smaller(exercise)} "
                     f'`hint("{exercise.id}", 1)` shows the first hint again; `start_over("{exercise.id}")` gives you the untouched start.')
     if step is None:
         _shown[exercise.id] = number
-    _say(f"{exercise.id}, hint {number} of 3 ({_STEPS[number - 1]}): {exercise.hints[number - 1].strip()}")
+    text = exercise.hints[number - 1].strip()
+    _say(f"{exercise.id}, hint {number} of 3 ({_STEPS[number - 1]}): {re.sub(_NAMED, '', text)}")
 
 
 def start_over(exercise_id: str) -> None:
@@ -65,6 +68,14 @@ def untouched_start(exercise: Exercise, *, root: Path | None = None) -> str:
         raise ValueError(f"start_over: got {len(stubs)} cells named {grade_id} in {path.relative_to(root)}, expected one; "
                          "restore the file with `git checkout -- exercises`")
     return stubs[0]
+
+
+def _smaller(exercise: Exercise) -> str:
+    """The next step after the last hint."""
+    if any(part.inputs for part in exercise.parts):
+        return (f'A smaller case helps now: `case = checks.small_case("{exercise.id}")` hands you the smallest input that goes wrong; work it out on paper, '
+                "then call your function on it, `my_function(*case)`, and print each step.")
+    return "Try the smallest case by hand, on paper, and compare step by step."
 
 
 def _say(text: str) -> None:

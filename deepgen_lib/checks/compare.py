@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 Plain = Tensor | str | bool | dict | list
+NOISE = 1e-14  # what rounding leaves of a zero; shown as 0
 
 
 class Difference(NamedTuple):
     got: str       # what stands there, in words; "" when the structure itself is wrong
     expected: str  # what should stand there
     why: str       # which axis, which key, NaN; "" when only the value is off
+    kind: str = "form"  # what differs: "number", "word", or the form of the answer
 
 
 class NotPlain(ValueError):
@@ -70,13 +72,13 @@ def difference(got: Plain, expected: Plain, *, rtol: float, atol: float, axes: t
     if isinstance(expected, Tensor):
         got = _as_tensor(got)
         if not isinstance(got, Tensor):
-            return Difference(show(got), "a tensor" if expected.ndim else "one number", f"the answer is {_kind(got)}")
+            return Difference(show(got), "a tensor" if expected.ndim else "one number", f"you gave {_kind(got)}")
         return _tensor_difference(got, expected, rtol, atol, axes)
     if isinstance(expected, (str, bool)):
-        same = _text(got) == _text(expected) if type(got) is type(expected) else False
-        return None if same else Difference(show(got), "another answer", "" if type(got) is type(expected) else f"the answer is {_kind(got)}, not {_kind(expected)}")
+        return _word_difference(got, expected)
     if type(got) is not type(expected):
-        return Difference(show(got), _kind(expected), f"the answer is {_kind(got)}")
+        cure = f": return {len(expected)} results, with commas between them" if isinstance(expected, list) else ""
+        return Difference(show(got), _kind(expected), f"you gave {_kind(got)}{cure}")
     if isinstance(expected, dict):
         if missing := [key for key in expected if key not in got]:
             return Difference("", "", f"no answer for {missing[0]!r}")
@@ -96,10 +98,18 @@ def difference(got: Plain, expected: Plain, *, rtol: float, atol: float, axes: t
 def show(answer: Plain) -> str:
     """Short words for a plain answer: numbers to four digits, a large tensor by its shape."""
     if isinstance(answer, Tensor):
-        return _digits(answer) if answer.numel() <= 6 else f"a tensor of shape {tuple(answer.shape)}"
+        return digits_of(answer) if answer.numel() <= 6 else f"a tensor of shape {tuple(answer.shape)}"
     if isinstance(answer, (str, bool)):
         return repr(answer)
     return f"{len(answer)} {'answers' if isinstance(answer, dict) else 'results'}"
+
+
+def _word_difference(got: Plain, expected: str | bool) -> Difference | None:
+    """Of a word, or of True and False."""
+    if type(got) is type(expected):
+        return None if _text(got) == _text(expected) else Difference(show(got), "another answer", "", "word")
+    cure = "write True or False, without quotes" if isinstance(expected, bool) else "write the word in quotes"
+    return Difference(show(got), _kind(expected), f"you gave {_kind(got)}: {cure}", "word")
 
 
 def _tensor_difference(got: Tensor, expected: Tensor, rtol: float, atol: float, axes: tuple[str, ...]) -> Difference | None:
@@ -112,10 +122,9 @@ def _tensor_difference(got: Tensor, expected: Tensor, rtol: float, atol: float, 
     bad = "NaN" if got.isnan().any() and not expected.isnan().any() else ""
     bad = bad or ("an infinite value" if got.isinf().any() and not expected.isinf().any() else "")
     why = f"the answer contains {bad}" if bad else ""
-    if got.numel() <= 6:
-        return Difference(_digits(got), _digits(expected), why)
-    where = f" at [{', '.join(map(str, first))}] ({int(wrong.sum())} of {wrong.numel()} entries are off)"
-    return Difference(_digits(got[first]) + where, _digits(expected[first]), why)
+    at, where = (..., "") if got.numel() <= 6 else (first, f" at [{', '.join(map(str, first))}] ({int(wrong.sum())} of {wrong.numel()} entries are off)")
+    mine, theirs = _told_apart(got[at], expected[at])
+    return Difference(mine + where, theirs, why, "number")
 
 
 def _which_axis(got: torch.Size, expected: torch.Size, axes: tuple[str, ...]) -> str:
@@ -158,8 +167,17 @@ def _kind(answer: Plain) -> str:
     return names[type(answer)]
 
 
-def _digits(x: Tensor) -> str:
+def _told_apart(got: Tensor, expected: Tensor) -> tuple[str, str]:
+    """Both in words, with so many digits that they differ."""
+    for digits in (4, 6, 9):
+        if (pair := (digits_of(got, digits), digits_of(expected, digits)))[0] != pair[1]:
+            break
+    return pair
+
+
+def digits_of(x: Tensor, digits: int = 4) -> str:
+    """A tensor's numbers in words, to so many digits."""
     if x.ndim == 0:
         number = x.item()
-        return f"{number:.4g}" if math.isfinite(number) else str(number)
-    return "[" + ", ".join(_digits(item) for item in x) + "]"
+        return "0" if abs(number) < NOISE else f"{number:.{digits}g}" if math.isfinite(number) else str(number)
+    return "[" + ", ".join(digits_of(item, digits) for item in x) + "]"

@@ -36,8 +36,10 @@ import re
 from dataclasses import dataclass
 
 from .. import record
-from .examine import examine
+from . import show
+from .examine import judge
 from .part import Misconception, Part
+from .wording import BY_HAND
 
 __all__ = ["Exercise", "Misconception", "NotYet", "Part", "find", "register", "registered"]
 
@@ -89,12 +91,18 @@ class Exercise:
         if len(answers) != len(self.parts):
             names = ", ".join(part.name or "your answer" for part in self.parts)
             raise NotYet(f"{self.id} not yet: the check got {len(answers)} answers, expected {len(self.parts)}: {names}")
-        notes = []
+        notes, right = [], []
         for part, answer in zip(self.parts, answers):
-            if complaint := examine(part, answer, seed, notes):
+            wrong: list = []
+            if complaint := judge(part, answer, seed, notes, wrong).complaint:
                 self._tried(complaint)
-                where = f" ({part.name})" if len(self.parts) > 1 else ""
-                raise NotYet(f'{self.id} not yet{where}: {complaint.rstrip(".")}. Next: hint("{self.id}")') from None
+                _tries[self.id] = (part, answer, seed)
+                show.difference(part, *wrong)
+                where = f" ({part.name}{'; right so far: ' + ', '.join(right) if right else ''})" if len(self.parts) > 1 else ""
+                step = f': checks.small_case("{self.id}")' if complaint.endswith(BY_HAND) else ""
+                raise NotYet(f'{self.id} not yet{where}: {complaint.rstrip(".")}{step}. Next: hint("{self.id}")') from None
+            right.append(part.name)
+        _tries.pop(self.id, None)
         print(f"{self.id} right: {self.success}{''.join(dict.fromkeys(notes))}")
         record.note("exercises", self.id, right=True)
 
@@ -105,6 +113,7 @@ class Exercise:
 
 
 _REGISTRY: dict[str, Exercise] = {}
+_tries: dict[str, tuple[Part, object, int]] = {}  # exercise id -> the part that was wrong at the last try, the answer, the seed
 
 
 def register(exercise: Exercise) -> Exercise:
@@ -118,6 +127,12 @@ def register(exercise: Exercise) -> Exercise:
     return exercise
 
 
+def last_try(exercise: Exercise) -> tuple[Part, object, int] | None:
+    """The part that was wrong when the exercise was last checked, the answer and the seed; None when it was right, or never tried."""
+    found = _tries.get(exercise.id)
+    return found if found and any(found[0] is part for part in exercise.parts) else None
+
+
 def registered() -> list[Exercise]:
     """Every exercise of every chapter, in order."""
     from . import chapters
@@ -129,7 +144,10 @@ def registered() -> list[Exercise]:
 def find(exercise_id: str) -> Exercise:
     """The exercise with this id, such as "1.2".  Raises ValueError that lists the ids there are."""
     known = {exercise.id: exercise for exercise in registered()}
-    if exercise_id not in known:
-        raise ValueError(f'got exercise {exercise_id!r}, expected one of {", ".join(known) or "none: no chapter has exercises yet"}; '
-                         'write it as text, for example "1.2"')
-    return known[exercise_id]
+    if exercise_id in known:
+        return known[exercise_id]
+    if str(exercise_id) in known:
+        raise ValueError(f'got exercise {exercise_id!r}, expected text; write it in quotes: "{exercise_id}"')
+    chapter = [name for name in known if name.split(".")[0] == str(exercise_id).split(".")[0]]
+    raise ValueError(f'got exercise {exercise_id!r}, expected one of {", ".join(chapter or known) or "none: no chapter has exercises yet"}; '
+                     'write it as text, for example "1.2"')

@@ -7,11 +7,21 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .compare import Plain
+
 
 class Misconception(NamedTuple):
     wrong: Any                                     # the wrong answer itself: a function, or a value
     message: str                                   # what to tell whoever gives it
     looks_like: Callable[..., bool] | None = None  # (output, *arguments) -> is it this mistake?
+
+
+class Run(NamedTuple):
+    """A student's answer on one case."""
+    case: str
+    arguments: tuple
+    output: object   # as returned
+    measured: Plain  # what is compared
 
 
 @dataclass(frozen=True)

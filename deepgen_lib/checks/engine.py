@@ -24,6 +24,7 @@ The notebook calls `checks.normalise(normalise)`, its hidden test `checks.normal
   `expected(*arguments)` gives its exact value (default: measured on `right`), `atol` the tolerance, `quantity` names it.
   A ValueError raised by `measure` is shown to the student.
 - cases that no seed changes: call the argument of `inputs` `_`, so that the tests know that it is meant.
+- a mistake that stops, such as shapes that do not fit: give the function that stops; whoever stops with the same words on the same case is told.
 - a mistake with no fixed value: give a third entry, `looks_like(output, *arguments) -> bool`, asked on the first wrong case.
 - several functions in one exercise: one named Part each; `checks.three(f, g, h)`.
 In tests/right_answers/<chapter>.py put at least two right answers, written differently: `RIGHT = {"1.1": [answer, other]}`

@@ -1,4 +1,4 @@
-"""Exercises of chapter 05, tied weights, first half: the proof line by line, the moving term, the recursion, padding."""
+"""Exercises of chapter 05, tied weights, first part: the proof line by line, and the moving term."""
 import torch
 from torch import Tensor
 
@@ -44,6 +44,15 @@ def _tied(W, b, c):
     return W.T, c, b
 
 
+def _joint_sums(W, b):
+    """xᵀ(W h1 + b) for every pair of states: the decoder before it is normalised."""
+    return all_states(len(b)) @ (all_states(W.shape[1]) @ W.T + b).T
+
+
+def _mixed(decoder, W2, b2, c2):
+    return (decoder + log_prior(W2.T, c2, b2)).logsumexp(1)
+
+
 def _undirected(W, b, W2, b2, c2):
     """As if all layers were undirected: a deep Boltzmann machine."""
     x, h = all_states(len(b)), all_states(len(b2))
@@ -66,8 +75,8 @@ _rbms = lambda rng: {"4 visible, 3 hidden": parameters(rng), "3 visible, 3 hidde
 
 tied_proof = register(Exercise(
     id="5.1", name="tied_proof", title="The proof, line by line", level="core", minutes=30, chapter=CHAPTER,
-    success="prior, tied start and network: three functions, and together the proof",
-    hints=("*Nudge.* Line 1 is a free energy seen from the other side: sum out the *visible* units. For the tied start ask of each layer: which layer of the RBM does it stand for?",
+    success="prior, tied start and network: together they are the proof. (`log_p_h(W.T, c, b)` is log p(x): an RBM does not know which of its layers is called hidden)",
+    hints=("*Nudge.* `log_p_h` is line 1 of the proof in section 5.5: a free energy seen from the other side: sum out the *visible* units. For the tied start ask of each layer: which layer of the RBM does it stand for?",
            r"*Equation.* $\log p(h)=c^{\mathsf T}h+\sum_i\mathrm{softplus}\big(b_i+(Wh)_i\big)-\log Z$;  $(W_2,b_2,c_2)=(W^{\mathsf T},c,b)$;  $p(x)=\sum_{h^1}P(x\mid h^1)\,p(h^1)$.",
            "*Pseudo-code.* With h = all_states(H): `(h @ c + softplus(b + h @ W.T).sum(1)).log_softmax(0)`. The decoder: logits = h @ W.T + b, log P = x @ logits.T - softplus(logits).sum(1). "
            "Add log p(h1) of the second RBM, where h1 is *visible*; logsumexp over h1."),
@@ -97,6 +106,12 @@ tied_proof = register(Exercise(
                            "h2 is not summed out: p(h1) has the factor Π (1 + exp(c2 + h1 W2))"),
             "best h1": (lambda W, b, W2, b2, c2: (log_decoder(W, b) + log_prior(W2.T, c2, b2)).max(1).values, "you take the best h1; log p(x) adds up all of them: logsumexp"),
             "a probability": (lambda *a: dbn_log_p(*a).exp(), "these are probabilities; the logarithm is asked"),
+            "decoder not normalised": (lambda W, b, *top: _mixed(_joint_sums(W, b), *top), "your decoder is not normalised: for each h1 subtract Σ softplus(logits), else it is no P(x | h1)"),
+            "softplus without b": (lambda W, b, *top: _mixed(_joint_sums(W, b) - _softplus(all_states(W.shape[1]) @ W.T).sum(1), *top), "b is missing inside the softplus: the logits of x are W h1 + b in both places"),
+            "h1 as hidden": (lambda W, b, W2, b2, c2: (log_decoder(W, b) + log_prior(W2, b2, c2)).logsumexp(1),
+                             "in the second RBM h1 is the VISIBLE layer, W2 is (H, V2): its prior is log_p_h(W2.T, c2, b2), not log_p_h(W2, b2, c2)"),
+            "h1 as hidden, biases swapped": (lambda W, b, W2, b2, c2: (log_decoder(W, b) + (all_states(len(b2)) @ b2 + _softplus(c2 + all_states(len(b2)) @ W2.T).sum(1)).log_softmax(0)).logsumexp(1),
+                                             "W2 is (H, V2), h1 its VISIBLE side: take W2.T where log_p_h wants (visible, hidden), so log_p_h(W2.T, c2, b2)"),
         }),
     )))
 
@@ -126,15 +141,31 @@ def _guesses(rng):
     return {"3 units, 4 above, 5 pictures": case(3, 4, 5), "2 units, 2 above, one picture": case(2, 2, 1)}
 
 
+def _pictures(rng):
+    def case(n: int, m: int, rows: int) -> tuple:
+        return (*parameters(rng, n, m), -normal(rows, 2**n, rng=rng, scale=2.0).abs())
+    return {"3 units, 4 above, 5 pictures": case(3, 4, 5), "2 units, 2 above, one picture": case(2, 2, 1)}
+
+
+def _slope_of_likelihood(W, b, c, decoder, *, prior: float = 1.0, best: bool = False):
+    joint = decoder + prior * log_prior(W.T, c, b)
+    posterior = torch.nn.functional.one_hot(joint.argmax(1), joint.shape[1]).to(_F64) if best else joint.softmax(1)
+    return _two_phases(W, b, c, posterior.mean(0))
+
+
+def _slope_log_p(W: Tensor, b: Tensor, c: Tensor, decoder: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return _slope_of_likelihood(W, b, c, decoder)
+
+
 _MOVES = {"reconstruction": "stays", "prior": "moves", "entropy": "stays", "log p(x)": "moves", "gap": "moves"}
 
 moving_term = register(Exercise(
     id="5.2", name="moving_term", title="The moving term", level="core", minutes=25, chapter=CHAPTER,
-    success="one term moves, and its slope is that of an RBM on the aggregated posterior",
+    success="one term moves, an RBM on the aggregated posterior; with the true posterior for q the same slope is that of log p(x)",
     hints=("*Nudge.* In which of the five does p(h1) occur? And what is the average over pictures of an average over q?",
            r"*Equation.* With $\bar q=\frac1N\sum_nq_n$ and $p$ the RBM's own $p(h^1)$: $\partial W=\sum_{h^1}\big(\bar q(h^1)-p(h^1)\big)\,h^1\,\mathbb{E}[h^2\mid h^1]^{\mathsf T}$; for $b$ and $c$ leave out one of the two factors.",
            "*Pseudo-code.* h = all_states(n); on = sigmoid(c + h @ W); p = softmax of (h @ b + softplus(c + h @ W).sum(1)); d = q.mean(0) - p. Return `(d[:, None] * h).T @ on`, `d @ h`, `d @ on`. "
-           "Or let autograd do it: make W, b, c require gradients and differentiate `q.mean(0) @ log p`."),
+           "Or autograd: differentiate `q.mean(0) @ log p`. For `slope_log_p`: q = (decoder + log p).softmax(1)."),
     parts=(
         Part(name="predictions", right=_MOVES, misconceptions={
             "the slide": ({"prior": "stays"}, "the prior term is the one that holds p(h1), which you are training; the slide calls it constant, and is wrong"),
@@ -152,99 +183,10 @@ moving_term = register(Exercise(
             "one picture": (lambda W, b, c, q: _two_phases(W, b, c, q[0]) if len(q) > 1 else _slope(W, b, c, q), "that is the slope for the first picture alone: average q over the pictures"),
             "swapped": (lambda W, b, c, q: (_slope(W, b, c, q)[0], _slope(W, b, c, q)[2], _slope(W, b, c, q)[1]), "the slopes of b and c have changed places: b is the visible bias, that of h1"),
         }),
+        Part(name="slope of log p(x)", right=_slope_log_p, inputs=_pictures, misconceptions={
+            "decoder as q": (lambda W, b, c, d: _slope_of_likelihood(W, b, c, d, prior=0.0), "your weights know only the decoder: the posterior is P(x | h1) p(h1), normalised over h1"),
+            "not normalised": (lambda W, b, c, d: _slope(W, b, c, d.exp()), "P(x | h1) is no distribution over h1: multiply by p(h1) and normalise each row, then it is the posterior"),
+            "best h1": (lambda W, b, c, d: _slope_of_likelihood(W, b, c, d, best=True), "you take the most probable h1 alone: every h1 counts, as much as its posterior says"),
+            "down": (lambda *a: tuple(-s for s in _slope_log_p(*a)), "your slope of log p(x) points downhill"),
+        }),
     )))
-
-
-def _descend(log_p_top: Tensor, layers: list, *, step=None) -> Tensor:
-    for W, b in layers:
-        log_p_top = (step or _one_step)(W, b, log_p_top)
-    return log_p_top
-
-
-def _one_step(W, b, above):
-    return (log_decoder(W, b) + above).logsumexp(1)
-
-
-def _with_step(step):
-    return lambda log_p_top, layers: _descend(log_p_top, layers, step=step)
-
-
-def _mean_step(W, b, above):
-    logits = (above.exp() @ all_states(W.shape[1])) @ W.T + b
-    return all_states(len(b)) @ logits - _softplus(logits).sum()
-
-
-def _deep(rng):
-    def case(*sizes: int) -> tuple:  # from the top down
-        layers = [(normal(low, up, rng=rng, scale=1.5), normal(low, rng=rng)) for up, low in zip(sizes, sizes[1:])]
-        return normal(2**sizes[0], rng=rng).log_softmax(0), layers
-    return {"from h2 down, sizes 2-3-4": case(2, 3, 4), "from h3 down, 3-3-3-3": case(3, 3, 3, 3)}
-
-
-prior_recursion = register(Exercise(
-    id="5.3", name="prior_recursion", title="From the top down", level="core", minutes=15, chapter=CHAPTER,
-    success="each prior is the one above it, seen through a decoder",
-    hints=("*Nudge.* One layer is two lines; a loop does the rest. Over which of the two layers must you sum?",
-           r"*Equation.* $\log p(h^{t-1})=\log\sum_{h^t}\exp\big(\log P(h^{t-1}\mid h^t)+\log p(h^t)\big)$, $P$ a product of coins with logits $W_th^t+b_{t-1}$.",
-           "*Pseudo-code.* for W, b in layers: logits = all_states(W.shape[1]) @ W.T + b; log P = all_states(W.shape[0]) @ logits.T - softplus(logits).sum(1), one column per upper state; `log_p = (log P + log_p).logsumexp(1)`."),
-    parts=(Part(
-        right=_descend, inputs=_deep, axes=("states of x",), misconceptions={
-            "no bias": (lambda p, layers: _descend(p, [(W, 0 * b) for W, b in layers]), "the bias of the lower layer is missing: logits are W h + b"),
-            "wrong conditional": (_with_step(lambda W, b, p: (log_decoder(W, b).log_softmax(1) + p).logsumexp(1)), "your P sums to one over the upper layer: it must for each upper state sum to one over the *lower* layer"),
-            "unnormalised": (_with_step(lambda W, b, p: (all_states(len(b)) @ (all_states(W.shape[1]) @ W.T + b).T + p).logsumexp(1)), "your decoder is not normalised: subtract Σ softplus(logits), or it is an RBM's joint and no conditional"),
-            "no prior": (_with_step(lambda W, b, p: log_decoder(W, b).logsumexp(1).log_softmax(0)), "log p of the layer above is not used: every upper state counts alike"),
-            "best": (_with_step(lambda W, b, p: (log_decoder(W, b) + p).max(1).values), "you follow the best upper state only; add up all of them: logsumexp"),
-            "mean": (_with_step(_mean_step), "you send the mean of each layer down; the layers below then look independent, and they are not"),
-            "only one layer": (lambda p, layers: _descend(_descend(p, layers[:1]).log_softmax(0), [(0 * W, b) for W, b in layers[1:]]), "after the first layer the others no longer depend on what is above them"),
-            "sign": (_with_step(lambda W, b, p: (log_decoder(-W, -b) + p).logsumexp(1)), "your units fire with 1 − p: the logits have the wrong sign (the slide's 1/(1 + exp(W h)))"),
-        }),)))
-
-
-def _padded_log_p(answer, W: Tensor, b: Tensor, c: Tensor, n_hidden: int) -> Tensor:
-    """log p(x) of the network that the answer makes, after its shapes are found right."""
-    wanted = {"W2": (len(c), n_hidden), "b2": (len(c),), "c2": (n_hidden,)}
-    found = [torch.as_tensor(part, dtype=_F64).detach() for part in answer]
-    if [tuple(part.shape) for part in found] != list(wanted.values()):
-        raise ValueError(f"you returned shapes {', '.join(str(tuple(part.shape)) for part in found)}, expected W2 {wanted['W2']}, b2 {wanted['b2']} (bias of h1), c2 {wanted['c2']} (bias of h2)")
-    return dbn_log_p(W, b, *found)
-
-
-def _padded(W, b, c, n_hidden, *, weights=None, biases=None):
-    extra = n_hidden - len(b)
-    more = torch.zeros(len(c), extra, dtype=_F64) if weights is None else weights(W.T, extra)
-    return torch.cat([W.T, more], 1), c, torch.cat([b if biases is None else biases(b), torch.zeros(extra, dtype=_F64)])
-
-
-def _front(W, b, c, n_hidden):
-    return torch.cat([torch.zeros(len(c), n_hidden - len(b), dtype=_F64), W.T], 1), c, torch.cat([b, torch.zeros(n_hidden - len(b), dtype=_F64)])
-
-
-def _twice(Wt: Tensor, extra: int) -> Tensor:
-    return Wt[:, torch.arange(extra) % Wt.shape[1]]
-
-
-def _spread(W, b, c, n_hidden):
-    share = len(b) / n_hidden
-    order = torch.arange(n_hidden) % len(b)
-    return share * W.T[:, order], c, b[order]
-
-
-padded_start = register(Exercise(
-    id="5.4", name="padded_start", title="More units than pixels", level="core", minutes=10, chapter=CHAPTER,
-    success="the larger layer starts on the same p(x)",
-    hints=("*Nudge.* The extra units must not tell h1 anything. When is the factor that a unit contributes to p(h1) the same for every h1?",
-           r"*Equation.* A unit with weights $w$ and bias $a$ multiplies $p(h^1)$ by $1+e^{a+w^{\mathsf T}h^1}$, which is constant exactly when $w=0$.",
-           "*Pseudo-code.* W2: zeros (H, n_hidden), its first V columns W.T. b2: c. c2: zeros (n_hidden,), its first V entries b."),
-    parts=(Part(
-        right=_padded, measure=_padded_log_p, quantity="log p(x) of the network", rtol=1e-9, atol=1e-9,
-        inputs=lambda rng: {"4 pixels, 3 units, 7 above": (*parameters(rng), 7), "3 pixels, 4 units, 5 above": (*parameters(rng, 3, 4), 5)},
-        misconceptions={
-            "random": (lambda *a: _padded(*a, weights=lambda Wt, n: normal(len(Wt), n, rng=torch.Generator().manual_seed(0), scale=0.1)),
-                       "the extra units have weights: each then bends p(h1), and p(x) is no longer the RBM's",
-                       lambda answer, W, b, c, n: bool((torch.as_tensor(answer[0])[:, len(b):] != 0).any())),
-            "copies": (lambda *a: _padded(*a, weights=_twice), "the extra units repeat the first ones: the same vote counted twice is another model"),
-            "misaligned": (_front, "weights and biases of h2 are not in the same order: the zero columns and the zero biases belong to the same units"),
-            "spread": (_spread, "sharing each unit's weights among several does not work: 1 + e^a is not the product of two (1 + e^{a/2})"),
-            "no hidden bias": (lambda *a: _padded(*a, biases=lambda b: 0 * b), "h2's bias is zero: the first V units stand for x, and need b"),
-            "no visible bias": (lambda W, b, c, n: (_padded(W, b, c, n)[0], 0 * c, _padded(W, b, c, n)[2]), "h1's bias is zero: it takes over c"),
-        }),)))

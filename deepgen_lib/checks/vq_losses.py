@@ -1,4 +1,4 @@
-"""Exercises of chapter 09, the losses of a VQ-VAE, first half: the point mass, its KL, the gradient table, straight-through."""
+"""Exercises of chapter 09, the losses of a VQ-VAE, first part: the point mass, its KL, the gradient table."""
 import math
 
 import torch
@@ -47,6 +47,16 @@ def _soft(z, codes):
     return q, q @ codes
 
 
+def _shared(z, codes):
+    q = (distances(z, codes) == distances(z, codes).amin(1, keepdim=True)).to(_F64)
+    return q / q.sum(1, keepdim=True), codes[nearest(z, codes)]
+
+
+def _fractions(output, z, codes) -> bool:
+    """One half, one third, ... or a second 1 where distances tie."""
+    return torch.equal(torch.as_tensor(output[0]) > 0, _shared(z, codes)[0] > 0)
+
+
 def _planes(rng):
     twins = normal(3, 2, rng=rng)
     return {"20 points, 6 codes": (normal(20, 2, rng=rng), 1.5 * normal(6, 2, rng=rng)), "two equal codes": (normal(8, 2, rng=rng), twins[[0, 1, 0, 2]]),
@@ -65,6 +75,8 @@ point_mass = register(Exercise(
             "farthest": (lambda z, e: _pick(-distances(z, e), e), "that is the farthest code"),
             "soft": (_soft, "your q spreads over several codes: a point mass has one 1"),
             "last wins": (_last_wins, "of two equal codes yours is the last; the course takes the lowest index"),
+            "shared": (_shared, "at a tie you share: a point mass has one 1, at the lowest of the equal indices", _fractions),
+            "swapped": (lambda z, e: _quantise(z, e)[::-1], "you return z_q first: the order is q, z_q", lambda output, z, e: output[0].shape == z.shape and output[1].shape == (len(z), len(e))),
             "the slide": (lambda z, e: (_quantise(z, e)[0], distances(z, e).argmin(1).to(_F64)), "your z_q is the index k: that is the slide's slip; the decoder gets the vector e_k"),
             "nothing quantised": (lambda z, e: (_quantise(z, e)[0], z), "your z_q is z_e itself: hand over the code"),
             "by coordinate": (lambda z, e: _pick((z[:, None] - e).abs().amin(-1), e), "you compare the nearest coordinate alone; add up the squares of all of them"),
@@ -85,20 +97,20 @@ def _maps(rng):
     return {"3 maps of 7 x 7, 8 codes": case(3, 7, 8, 1.0), "2 maps of 3 x 3, uniform prior": case(2, 3, 5, 0.0)}
 
 
-_NATS = 49 * math.log(128)
+_NATS = 64 * math.log(512)
 
 constant_kl = register(Exercise(
-    id="9.2", name="constant_kl", title="A constant that is not always one", level="core", minutes=20, chapter=CHAPTER,
+    id="9.2", name="constant_kl", title="A constant that is not always one", level="core", minutes=15, chapter=CHAPTER,
     success="constant for a fixed uniform prior, a cost per picture once the prior is learned",
     hints=("*Nudge.* The entropy of a point mass is zero. What is left of KL(q ‖ p)? And how many codes does one picture have?",
            r"*Equation.* $\mathrm{KL}(q\Vert p)=\sum_{\text{positions}}-\log p(k)$; uniform: $\log K$ each. Loss $=-\log p(x\mid z_q)+\mathrm{KL}$.",
            "*Pseudo-code.* number: positions times log K. map_kl: `-log_prior[ids].sum((1, 2))`. loss: `kl - log_likelihood`."),
     parts=(
         Part(name="uniform, in nats", right=_NATS, misconceptions={
-            "one position": (math.log(128), "that is one position; the map has 49 of them"),
-            "bits": (343.0, "343 are bits (49 times 7); the course measures in nats"),
+            "one position": (math.log(512), "that is one position; the map has 64 of them"),
+            "bits": (576.0, "576 are bits (64 times 9); the course measures in nats"),
             "zero": (0.0, "not zero: q is certain, the prior is not; the entropy of q is zero"),
-            "swapped": (128 * math.log(49), "codes and positions are swapped: 49 positions, each one of 128"),
+            "swapped": (512 * math.log(64), "codes and positions are swapped: 64 positions, each one of 512"),
             "sign": (-_NATS, "a KL is never negative"),
         }),
         Part(name="map_kl", right=_map_kl, inputs=_maps, axes=("pictures",), misconceptions={
@@ -108,6 +120,7 @@ constant_kl = register(Exercise(
             "expected": (lambda ids, p: torch.full((len(ids),), ids[0].numel() * float(-(p.exp() * p).sum()), dtype=_F64), "that is the prior's entropy, a mean over maps it would draw; this map pays for its own codes"),
             "sign": (lambda ids, p: -_map_kl(ids, p), "a KL is never negative: −log p(k)"),
             "probability": (lambda ids, p: p[ids].exp().sum((1, 2)), "you add up probabilities; take −log of each"),
+            "weighted": (lambda ids, p: -(p[ids].exp() * p[ids]).sum((1, 2)), "you weigh each −log p(k) by p(k): q is certain of its code, its weight is 1"),
         }),
         Part(name="loss", right=_loss, inputs=lambda rng: {"5 pictures": (-10 * normal(5, rng=rng).abs(), 5 * normal(5, rng=rng).abs())}, axes=("pictures",), misconceptions={
             "the slide": (lambda ll, kl: ll + kl, "that is the slide's sum: minimised, it makes the picture improbable; the likelihood enters with a minus"),
@@ -138,10 +151,17 @@ def total_pushes(x, z_e, codes, beta, *, copy="z_e", quantization="codes", commi
     return at_z, at_codes
 
 
+def _last_point(x, z_e, codes, beta):
+    """g[ids] += ...: of all points of a code only one counts."""
+    ids, at_codes = nearest(z_e, codes), torch.zeros_like(codes)
+    at_codes[ids] += 2 * (codes[ids] - z_e)
+    return _pushes(x, z_e, codes, beta)[0], at_codes
+
+
 def _batches(rng):
     def case(n: int, k: int, beta: float) -> tuple:
         return normal(n, 2, rng=rng), normal(n, 2, rng=rng), normal(k, 2, rng=rng), beta
-    return {"7 points, 4 codes": case(7, 4, 0.25), "3 points, one code never used": (*case(3, 3, 2.0)[:2], torch.tensor([[0.1, 0.2], [0.5, -0.4], [50.0, 50.0]], dtype=_F64), 2.0)}
+    return {"9 points, 3 codes": case(9, 3, 0.25), "3 points, one code never used": (*case(3, 3, 2.0)[:2], torch.tensor([[0.1, 0.2], [0.5, -0.4], [50.0, 50.0]], dtype=_F64), 2.0)}
 
 
 _TABLE = {"reconstruction, encoder": "moves", "reconstruction, codes": "stays", "reconstruction, decoder": "moves",
@@ -152,7 +172,7 @@ gradient_table = register(Exercise(
     id="9.3", name="gradient_table", title="The gradient table", level="core", minutes=30, chapter=CHAPTER,
     success="three terms, each moves what it should and nothing else",
     hints=("*Nudge.* For each term ask which of its two operands is behind a stop-gradient. For the reconstruction: to whom does straight-through copy?",
-           r"*Equation.* At $z_e$: $(z_q-x)+2\beta(z_e-z_q)$. At code $k$: $\sum_{n:\,k_n=k}2(e_k-z_{e,n})$.",
+           r"*Equation.* $\lVert a-\mathrm{sg}(b)\rVert^2$ has the gradient $2(a-b)$ at $a$ and none at $b$. The reconstruction's gradient, $z_q-x$, is handed to $z_e$. A code adds up what *all* its points tell it.",
            "*Pseudo-code.* z, e = copies that require gradients; ids = nearest; q = e[ids]; s = z + (q - z).detach(); loss = ((x - s)**2).sum() / 2 + ((z.detach() - q)**2).sum() + beta * ((z - q.detach())**2).sum(); return torch.autograd.grad(loss, (z, e))."),
     parts=(
         Part(name="predictions", right=_TABLE, misconceptions={
@@ -177,53 +197,10 @@ gradient_table = register(Exercise(
             "to both": (lambda *a: total_pushes(*a, copy="z_e+codes"), "the decoder's gradient goes to z_e and to the codes: q + (z − z.detach()) does that; detach (q − z)"),
             "no commitment": (lambda *a: total_pushes(*a, commitment=""), "the commitment is missing at z_e"),
             "no quantization": (lambda *a: total_pushes(*a, quantization=""), "the codes do not move: the quantization term is missing"),
+            "no factor two": (lambda x, z, e, b: total_pushes(x, z, e, b, weights=(0.5, b / 2)), "the 2 of the two squared distances is missing: only the reconstruction carries a ½"),
+            "downhill": (lambda *a: tuple(-g for g in _pushes(*a)), "your signs are those of the steps downhill; the gradients themselves are asked"),
+            "away from x": (lambda x, z, e, b: tuple(g + h for g, h in zip(total_pushes(x, z, e, b, copy=""), (z - x, 0 * e))), "you compare z_e with x: the decoder sees z_q, so its gradient is z_q − x, also where it is copied"),
+            "last point wins": (_last_point, "points that share a code overwrite each other: g[ids] += ... adds only once per code; use index_add"),
             "mean": (lambda x, z, e, b: tuple(g / len(x) for g in _pushes(x, z, e, b)), "you average over the points; add up"),
-        }),
-    )))
-
-
-def line_quantise(x: Tensor, codes: Tensor) -> Tensor:
-    """The nearest code of each number.  (N,), (K,) -> (N,)."""
-    return codes[(x[:, None] - codes).abs().argmin(1)]
-
-
-def _mean_loss(x, a, codes):
-    return (x - line_quantise(x + a, codes)).square().mean()
-
-
-def _copied(x, a, codes):
-    return 2 * (line_quantise(x + a, codes) - x).mean()
-
-
-def _measured(x, a, codes, eps):
-    return (_mean_loss(x, a + eps, codes) - _mean_loss(x, a - eps, codes)) / (2 * eps)
-
-
-def _lines(rng, *more):
-    return {"4,000 numbers, 3 codes": (normal(4000, rng=rng), 0.3, torch.tensor([-1.2, -0.3, 1.5], dtype=_F64), *more),
-            "4,000 numbers, 2 codes": (normal(4000, rng=rng), -0.2, torch.tensor([-0.5, 2.0], dtype=_F64), *more)}
-
-
-finite_difference = register(Exercise(
-    id="9.4", name="finite_difference", title="Straight-through against the truth", level="core", minutes=25, chapter=CHAPTER,
-    success="two slopes of one loss, and they are not the same",
-    hints=("*Nudge.* The copied slope treats z_q as if it moved with a. The true one moves a, quantises again, and looks at what the loss does.",
-           r"*Equation.* Copied: $\frac1N\sum2(z_{q,n}-x_n)$. True: $\frac{L(a+\varepsilon)-L(a-\varepsilon)}{2\varepsilon}$, $L(a)=\frac1N\sum(x_n-z_{q,n})^2$.",
-           "*Pseudo-code.* Q(y) = codes[(y[:, None] - codes).abs().argmin(1)]; copied: 2 * (Q(x + a) - x).mean(); true: L at a + eps minus L at a - eps, over 2 * eps."),
-    parts=(
-        Part(name="copied", right=_copied, inputs=_lines, misconceptions={
-            "never quantised": (lambda x, a, e: torch.tensor(2 * a, dtype=_F64), "you differentiate as if there were no quantiser: the gradient is taken at z_q, then copied"),
-            "half": (lambda x, a, e: _copied(x, a, e) / 2, "the 2 of the square is missing"),
-            "minus": (lambda x, a, e: -_copied(x, a, e), "the sign: d/dz_q (x − z_q)² = 2 (z_q − x)"),
-            "to the code": (lambda x, a, e: 2 * (x + a - line_quantise(x + a, e)).mean(), "that is the slope of the commitment, z_e to its code; the reconstruction compares z_q with x"),
-            "sum": (lambda x, a, e: len(x) * _copied(x, a, e), "you add up; the loss is a mean"),
-        }),
-        Part(name="true", right=_measured, inputs=lambda rng: _lines(rng, 0.05), misconceptions={
-            "fixed codes": (lambda x, a, e, eps: torch.zeros((), dtype=_F64), "your difference is zero: you quantise once and keep the codes; quantise anew on both sides"),
-            "one-sided": (lambda x, a, e, eps: (_mean_loss(x, a + eps, e) - _mean_loss(x, a, e)) / eps, "yours is one-sided: take a + ε and a − ε"),
-            "eps once": (lambda x, a, e, eps: 2 * _measured(x, a, e, eps), "divide by 2ε: that is how far apart the two places are"),
-            "target moves": (lambda x, a, e, eps: ((x + a + eps - line_quantise(x + a + eps, e)).square().mean() - (x + a - eps - line_quantise(x + a - eps, e)).square().mean()) / (2 * eps),
-                             "you compare z_q with z_e; the decoder is judged by x, which does not move with a"),
-            "copied": (lambda x, a, e, eps: _copied(x, a, e), "that is the copied slope again"),
         }),
     )))

@@ -1,4 +1,4 @@
-"""Exercises of chapter 09, the losses of a VQ-VAE, second half: a walk across borders, k-means, its moving average, one gradient check."""
+"""Exercises of chapter 09, the losses of a VQ-VAE, last part: a walk across borders, k-means, its moving average, one gradient check."""
 from collections.abc import Callable
 
 import torch
@@ -32,7 +32,7 @@ def _walks(rng):
 
 
 across_the_border = register(Exercise(
-    id="9.5", name="across_the_border", title="Across the border", level="core", minutes=15, chapter=CHAPTER,
+    id="9.5", name="across_the_border", title="Across the border", level="core", minutes=10, chapter=CHAPTER,
     success="the copied push carries z_e over the borders, one after the other",
     hints=("*Nudge.* The push is computed at the code, and moves z_e. Which of the two do you need for the next nearest code?",
            r"*Equation.* $z_{t+1}=z_t-\eta\,(e_{k_t}-x)$, $k_t$ the code nearest to $z_t$.",
@@ -43,7 +43,8 @@ across_the_border = register(Exercise(
             "upwards": (lambda *a: walk(*a, sign=1.0), "you climb the loss: subtract"),
             "late": (lambda *a: walk(*a, first=False), "the code of the start is missing: n_steps + 1 numbers"),
             "frozen": (lambda *a: walk(*a, again=False), "you keep the first code's push for ever: look for the nearest code at every step"),
-            "no copy": (lambda *a: walk(*a, sign=0.0), "z_e does not move: that is the argmin without straight-through"),
+            "no copy": (lambda *a: walk(*a, sign=0.0), "the code never changes: either z_e does not move (the argmin without straight-through), or it is pulled to its own code (that is the commitment); the copied gradient is e_k − x"),
+            "twice": (lambda z, x, e, rate, n: walk(z, x, e, 2 * rate, n), "your steps are twice too long: the loss has a ½, its gradient at the code is e_k − x"),
         }),)))
 
 
@@ -58,6 +59,12 @@ def centres(z, codes, *, divide="own", empty="stays"):
     counts = torch.bincount(ids, minlength=len(codes)).to(codes)[:, None]
     share = {"own": counts.clamp(min=1), "nothing": 1.0, "all": float(len(z)), "even": len(z) / len(codes)}[divide]
     return torch.where(counts > 0, sums / share, codes if empty == "stays" else torch.zeros_like(codes))
+
+
+def _own_code_too(z, codes):
+    ids = nearest(z, codes)
+    counts = torch.bincount(ids, minlength=len(codes)).to(codes)[:, None]
+    return torch.zeros_like(codes).index_add(0, ids, z).add(codes) / (counts + 1)
 
 
 def _halfway(z, codes):
@@ -79,7 +86,7 @@ def _clouds(rng):
 
 
 sum_or_mean = register(Exercise(
-    id="9.6", name="sum_or_mean", title="Sum or mean?", level="core", minutes=15, chapter=CHAPTER,
+    id="9.6", name="sum_or_mean", title="Sum or mean?", level="core", minutes=10, chapter=CHAPTER,
     success="the mean of the encoder outputs minimises the quantization term; the slide's sum does not",
     hints=("*Nudge.* Differentiate the term in one code and set it to zero. How often does the code occur?",
            r"*Equation.* $\sum_j2(e_k-z_j)=0\;\Rightarrow\;e_k=\frac1{n_k}\sum_jz_j$ over the $n_k$ points that chose $k$; nobody chose it: $e_k$ stays.",
@@ -92,6 +99,8 @@ sum_or_mean = register(Exercise(
             "empty at zero": (lambda z, e: centres(z, e, empty="zero"), "a code that nobody chose jumps to the origin: leave it where it is"),
             "empty NaN": (lambda z, e: torch.stack([z[nearest(z, e) == k].mean(0) for k in range(len(e))]), "a mean over no points is NaN: a code that nobody chose stays",
                           lambda output, z, e: bool(torch.as_tensor(output).isnan().any())),
+            "own code": (_own_code_too, "the old code is averaged in as if it were one of its points: the minimum is the mean of the points alone"),
+            "two turns": (lambda z, e: centres(z, centres(z, e)), "you chose anew and averaged again: the choices that `codes` make now stay, one turn"),
             "halfway": (_halfway, "you go halfway; the minimum is the mean itself"),
             "medians": (_medians, "medians minimise absolute distances; squares want the mean"),
             "a point": (_nearest_point, "you move each code onto its nearest point; it belongs at the mean of all points that chose it"),
@@ -102,21 +111,21 @@ def _moving(batches: Tensor, codes: Tensor, decay: float) -> tuple[Tensor, Tenso
     return moving_average(batches, codes, decay)
 
 
-def moving_average(batches, codes, decay, *, start=1.0, divide=True, early=False, smooth=0.0, of_means=False, swapped=False):
+def moving_average(batches, codes, decay, *, start=1.0, divide=True, early=False, smooth=0.0, of_means=False, mix=None, choose_anew=True):
     """Codes after all batches and what each point was given; the options are the ways in which students go wrong."""
-    counts, sums, given = torch.full((len(codes),), start, dtype=_F64), codes.clone(), []
-    decay = 1 - decay if swapped else decay
+    counts, sums, given, first = torch.full((len(codes),), start, dtype=_F64), codes.clone(), [], codes
+    old, new = mix(decay) if mix else (decay, 1 - decay)
     for z in batches:
-        ids = nearest(z, codes)
+        ids = nearest(z, codes if choose_anew else first)
         before, n = codes, torch.bincount(ids, minlength=len(codes)).to(_F64)
         total = torch.zeros_like(codes).index_add(0, ids, z)
-        counts, sums = decay * counts + (1 - decay) * n, decay * sums + (1 - decay) * total
+        counts, sums = old * counts + new * n, old * sums + new * total
         if smooth:
             counts = (counts + smooth) / (counts.sum() + len(counts) * smooth) * counts.sum()
-        codes = sums / counts.clamp(min=1e-5)[:, None] if divide else sums
+        codes = sums / counts[:, None] if divide else sums
         if of_means:
             codes = torch.where(n[:, None] > 0, decay * before + (1 - decay) * total / n.clamp(min=1)[:, None], before)
-        given.append((codes if early else before)[ids])
+        given.append((codes if early else before if choose_anew else first)[ids])
     return codes, torch.stack(given)
 
 
@@ -139,13 +148,15 @@ counts_and_sums = register(Exercise(
             "early": (lambda *a: moving_average(*a, early=True), "you quantise with the codes after the update: a batch gets the codes that were there when it came"),
             "smoothing": (lambda *a: moving_average(*a, smooth=1e-2), "the smoothed count is written back into the running one, again at every batch: smooth a copy, or not at all"),
             "mean of means": (lambda *a: moving_average(*a, of_means=True), "you average the means of batches: a batch with one point then weighs as much as one with hundred; average counts and sums"),
-            "decay swapped": (lambda *a: moving_average(*a, swapped=True), "decay is the share of the old: γ old + (1 − γ) new"),
+            "decay swapped": (lambda *a: moving_average(*a, mix=lambda g: (1 - g, g)), "decay is the share of the old: γ old + (1 − γ) new"),
+            "no decay": (lambda *a: moving_average(*a, mix=lambda g: (1.0, 1.0)), "nothing is forgotten: you add up counts and sums; average them, γ old + (1 − γ) new"),
+            "first codes": (lambda *a: moving_average(*a, choose_anew=False), "you choose by the codes of the start for ever: each batch is quantised with the codes that are there when it comes"),
             "never moved": (lambda batches, codes, decay: (codes, torch.stack([codes[nearest(z, codes)] for z in batches])), "your codes never move"),
         }),)))
 
 VARIANTS = {  # what a training step can get wrong, all with a falling loss
     "right": {}, "no straight-through": {"copy": ""}, "codes frozen": {"quantization": ""}, "no commitment": {"commitment": ""},
-    "beta on the wrong term": {"weights": (None, 1.0)}, "detach on the wrong side": {"quantization": "z_e"},
+    "beta on the wrong term": {"weights": (None, 1.0)}, "quantization pulls the encoder": {"quantization": "z_e"},
 }
 
 
@@ -174,14 +185,15 @@ def _always(word: str) -> Callable:
     return lambda push, beta: word
 
 
-def _blind(*pair: str) -> Callable:
-    """A diagnosis that cannot tell the second fault from the first."""
-    return lambda push, beta: pair[0] if _diagnose(push, beta) == pair[1] else _diagnose(push, beta)
+def _blind(said: str, fault: str, message: str) -> tuple:
+    """A diagnosis that takes `fault` for `said`, and what to tell its author."""
+    return (lambda push, beta: said if _diagnose(push, beta) == fault else _diagnose(push, beta), message,
+            lambda answer, push, beta: answer == said and _diagnose(push, beta) == fault)
 
 
 def _patients(rng):
     order, beta = torch.randperm(len(VARIANTS), generator=rng).tolist(), round(0.1 + 0.4 * float(torch.rand((), generator=rng)), 2)
-    return {f"step {number + 1} of {len(order)}": (pusher(list(VARIANTS)[i], beta), beta) for number, i in enumerate(order)}
+    return {f"step {number + 1} of {len(order)}, beta {beta}": (pusher(list(VARIANTS)[i], beta), beta) for number, i in enumerate(order)}
 
 
 diagnose = register(Exercise(
@@ -189,13 +201,15 @@ diagnose = register(Exercise(
     success="six training steps with falling losses, and one check tells them apart",
     hints=("*Nudge.* Choose one point and one code, and put x, z_e and e so that the three pushes have three different directions or lengths.",
            r"*Equation.* At $z_e$: $(e-x)+2\beta(z_e-e)$; at the code: $2(e-z_e)$. Take $e=0$, $x=(4,0)$, $z_e=(0,1)$: the first coordinate is the copy, the second the commitment.",
-           "*Pseudo-code.* g_z, g_e = push(x, z, e). If g_z[0] is 0: no straight-through. If g_e is 0: codes frozen. If g_z[1] is 0: no commitment. Then the lengths: g_z[1] should be 2β and g_e[1] minus 2. Swapped: beta on the wrong term. g_z[1] = 2 + 2β and g_e = 0: detach on the wrong side."),
+           "*Pseudo-code.* g_z, g_e = push(x, z, e), then in this order. g_z[0] is 0: no straight-through. g_z[1] is 0: no commitment. g_e is 0: if g_z[1] is 2β codes frozen, if it is 2 + 2β quantization pulls the encoder. g_z[1] is 2β: right. Else: beta on the wrong term."),
     parts=(Part(
         right=_diagnose, inputs=_patients, misconceptions={
             "always right": (_always("right"), "you find nothing: compare both gradients with the formula"),
-            "blind to copy": (_blind("right", "no straight-through"), "a step without straight-through passes your check: put x where the copy at z_e shows"),
-            "blind to codes": (_blind("right", "codes frozen"), "frozen codes pass your check: look at the gradient of the codes"),
-            "blind to commitment": (_blind("right", "no commitment"), "a missing commitment passes your check: look at z_e across the direction of the copy"),
-            "blind to beta": (_blind("right", "beta on the wrong term"), "beta on the wrong term passes your check: a zero tells nothing here, compare the lengths"),
-            "blind to the side": (_blind("codes frozen", "detach on the wrong side"), "a detach on the wrong side freezes the codes too, but it pulls at z_e with 2 + 2β: compare the lengths there"),
+            "no such name": (_always("fine"), f"that is none of the six names: {', '.join(VARIANTS)}", lambda answer, push, beta: answer not in VARIANTS),
+            "blind to copy": _blind("right", "no straight-through", "a step without straight-through passes your check: put x where the copy at z_e shows"),
+            "blind to codes": _blind("right", "codes frozen", "frozen codes pass your check: look at the gradient of the codes"),
+            "blind to commitment": _blind("right", "no commitment", "a missing commitment passes your check: look at z_e across the direction of the copy"),
+            "blind to beta": _blind("right", "beta on the wrong term", "beta on the wrong term passes your check: a zero tells nothing here, compare the lengths"),
+            "blind to the side": _blind("codes frozen", "quantization pulls the encoder", "this quantization term freezes the codes too, but it pulls at z_e, together with the commitment 2 + 2β: compare the lengths there"),
+            "beta for the side": _blind("beta on the wrong term", "quantization pulls the encoder", "here both distances pull at z_e, 2 + 2β in all, and the codes hear nothing; with beta on the wrong term they would hear 2β"),
         }),)))

@@ -4,7 +4,9 @@
 # **Why may one stack: why does a new layer start exactly where we were?**
 #
 # Chapter 4 trained a deep network one layer at a time: freeze what you have, treat samples of its hidden units as data, put the next RBM on top. The second RBM never
-# sees a picture. How can it make the pictures more probable? The lecture asks it too: *where does this training come from?* The answer has two halves. There is a
+# sees a picture. How can it make the pictures more probable? The lecture asks it too: *where does this training come from?*
+#
+# The answer has two halves. There is a
 # bound (chapter 1), and training the new layer climbs the one term of it that can move. And there is a start at which the new layer changes nothing at all, so
 # that the climb begins on the likelihood itself. Both halves are exact, and this chapter checks every step by counting all states. It ends where the guarantee ends:
 # with a third layer that raises the bound and lowers the likelihood.
@@ -20,7 +22,7 @@
 # %% tags=["label-setup"]
 import copy, torch
 from deepgen_lib import DBN, RBM, all_states, claim, derivation, explore, planted_error
-from deepgen_lib import plots, predict, random_rbm, reveal, tied_rbm
+from deepgen_lib import plots, predict, predict_number, random_rbm, reveal, tied_rbm
 torch.set_default_dtype(torch.float64)  # exact work
 
 # %% [markdown]
@@ -69,10 +71,12 @@ plots.tied.priors({"prior of the RBM": prior, "q averaged over data": found},
 
 # %% tags=["label-d6", "claim-D6"]
 from deepgen_lib import dbn_joint_log_prob, joint_log_prob
+
 def net(seed, *sizes, scale=1.0):
     """A DBN of random RBMs; sizes from x to the top."""
     rng = torch.Generator().manual_seed(seed)
-    return DBN([random_rbm(*pair, scale=scale, rng=rng) for pair in zip(sizes, sizes[1:])]).requires_grad_(False)
+    pairs = zip(sizes, sizes[1:])
+    return DBN([random_rbm(*pair, scale=scale, rng=rng) for pair in pairs]).requires_grad_(False)
 
 worst = lambda a, b: (a - b).abs().max()
 small = net(0, 4, 3, 2)
@@ -379,7 +383,13 @@ claim("T1", alike, below=1e-12, says="difference between the extra units after 3
 claim("T1", lost_by_noise, below=0.001, says="nats by which noise of size 0.001 moves log p(x)")
 
 # %% [markdown]
-# Nothing stops us from tying again: $h^3$ to $h^2$ with $W$, $h^4$ to $h^3$ with $W^{\mathsf T}$, for ever. An RBM *is* an infinitely deep directed network with tied weights (Hinton, Osindero and Teh 2006).
+# Nothing stops us from tying again: $h^3$ to $h^2$ with $W$, $h^4$ to $h^3$ with $W^{\mathsf T}$, for ever. An RBM *is* an infinitely deep directed network with tied weights (Hinton, Osindero and Teh 2006). All four of these are the same $p(x)$:
+
+# %% tags=["label-unrolled"]
+plots.diagrams.unrolled()
+
+# %% [markdown]
+# The first three can be counted, and more of them:
 
 # %% tags=["label-tower", "claim-T1"]
 tower = [tiny(3)]
@@ -445,7 +455,8 @@ for name, n in bits.items():
 # %% tags=["label-t2-picture", "picture-T2"]
 untied = dbn_walk(trained[-1].top, h0, seed=1)
 strips = torch.cat([states[:12, 0, :9] for states in (one, other, untied)])
-plots.image_grid(strips, columns=12, row_labels=["x of the RBM", "h² of the tied DBN", "h² after training"],
+names = ["x of the RBM", "h² of the tied DBN", "h² after training"]
+plots.image_grid(strips, columns=12, row_labels=names,
                  says="One chain of each model, 12 steps with the same random numbers.")
 
 # %% [markdown]
@@ -510,6 +521,8 @@ for n, m in ((0, trained[0]), (1200, trained[-1])):
     print(f"step {n}: log p(x) {log_p:.4f}, bound {bound:.4f}, gap {(log_p - bound).abs():.4f}")
 display(plots.tied.curves(trained, x, steps=steps,
                           says="The second layer trains: both rise, a gap opens, and it is the KL."))
+
+# %% tags=["label-answer-gap"]
 reveal("5.d", 1, "log p(x) = bound + gap. There was no gap at first, so it comes on top.")
 
 # %% [markdown]
@@ -618,6 +631,10 @@ reveal("5.e", 1, "log p(x) = bound + gap. The bound gained, the gap lost more.")
 #
 # How rare is it? Forty random second layers against forty random networks with a tied third layer:
 
+# %% tags=["label-predict-rare"]
+predict_number("5.f", "In how many of 40 random networks does a tied third layer lower log p(x)?",
+               unit="networks")
+
 # %% tags=["label-t5-third", "picture-T5"]
 def third_layer(seed):
     rng = torch.Generator().manual_seed(seed)
@@ -630,6 +647,9 @@ claim("T5", thirds[:, 0].min(), above=0, says="smallest gain of the bound, 40 th
 print(f"log p(x) fell in {fell[0]} of 40 networks with a third layer, in {fell[1]} of 40 with a second")
 plots.tied.gains({"second layer": second.mean(-1)[:, -1], "third layer": thirds},
                  says="Second layers lie above the diagonal; third layers may lie anywhere right of zero.")
+
+# %% tags=["label-answer-rare"]
+reveal("5.f", fell[0], "With a second layer in none: T5.", within=4)
 
 # %% [markdown]
 # **What to notice.** For second layers the likelihood gains at least what the bound gains: all points lie on or above the diagonal. For third layers nothing holds the points up, and 10 of 40 fall below zero.

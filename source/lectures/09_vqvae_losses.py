@@ -10,14 +10,15 @@
 # | | |
 # |:--|:--|
 # | **After this chapter you can** | say which of the three terms moves which tensor; derive the straight-through gradient and say where it lies; find a wrong `detach` or a misplaced $\beta$ without training; read the codebook's update as k-means |
-# | **Time** | 70 minutes to read and predict, 180 for the exercises; all cells together run in less than a minute |
+# | **Time** | 70 minutes to read and predict, 165 for the exercises; all cells together run in less than a minute |
 # | **In the lecture** | *Basic idea: discrete latent space*, *The loss*, *straight-through estimator*, *quantization* (both), *commitment penalty*: claims V1 to V10 |
 # | **You need** | the bound and its gap ([chapter 1](01_gibbs_bound.ipynb)), the encoder as a network ([chapter 8](08_vae.ipynb)) |
 # | **Notation** | $z_e$ encoder output, $e_0,\dots,e_{K-1}$ codes, $z_q$ the code that the decoder gets, $k$ its number; $\mathrm{sg}$ stop-gradient (`detach`); all in nats |
 
 # %% tags=["label-setup"]
 import torch
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, predict_number
+from deepgen_lib import reveal
 from deepgen_lib.vector_quantisation import nearest_code, straight_through, vq_losses
 torch.set_default_dtype(torch.float64)  # exact work
 
@@ -152,10 +153,12 @@ climb = lambda name: signs[name][-1] - signs[name][0]
 claim("V3", signs["ours, minimised"].diff().min(), above=0, says="smallest step of the bound, our sign")
 planted_error("V3", climb("printed, minimised"), above=0, says="the printed sum, minimised")
 planted_error("V3", climb("printed, maximised"), above=0, says="the printed sum, maximised")
-reveal("9.b", 2, "Minimised it makes pictures improbable; maximised it makes their codes improbable.")
 shown = {name: curve.clamp(min=-14) for name, curve in signs.items()}
 plots.lines(torch.arange(25), shown, xlabel="step", ylabel="bound (nats), cut at −14",
             says="The bound under the three readings of the first loss.")
+
+# %% tags=["label-answer-sign"]
+reveal("9.b", 2, "Minimised it makes pictures improbable; maximised it makes their codes improbable.")
 
 # %% [markdown]
 # ## 9.3 When may the KL be dropped?
@@ -167,7 +170,8 @@ plots.lines(torch.arange(25), shown, xlabel="step", ylabel="bound (nats), cut at
 # %% tags=["label-v4", "claim-V4"]
 drawn = [one_hot(torch.randint(0, n, (20,), generator=G(n)), n).double() for n in range(2, 52)]
 derivation("V4", {
-    "KL of a point mass to the uniform prior": lambda q: kl_divergence(q, torch.full_like(q, 1 / q.shape[1])),
+    "KL of a point mass to the uniform prior":
+        lambda q: kl_divergence(q, torch.full_like(q, 1 / q.shape[1])),
     "minus its entropy, minus the mean of log p":
         lambda q: -entropy(q) - q @ torch.full((q.shape[1],), 1 / q.shape[1]).log(),
     "log K": lambda q: torch.full((20,), float(q.shape[1])).log(),
@@ -176,7 +180,8 @@ derivation("V4", {
 # %% tags=["label-v4-map", "claim-V4"]
 one_map = one_hot(torch.tensor([17]), 81).double()      # one of the 3^4 maps with 4 positions, 3 codes
 kl_map = kl_divergence(one_map, torch.full((1, 81), 1 / 81))
-claim("V4", worst(kl_map, 4 * torch.tensor(3.0).log()), below=1e-12, says="all 81 maps listed, against 4 log 3")
+four_log3 = 4 * torch.tensor(3.0).log()
+claim("V4", worst(kl_map, four_log3), below=1e-12, says="all 81 maps listed, against 4 log 3")
 log128 = torch.tensor(128.0).log()
 print(f"49 positions, 128 codes: {49 * log128:.2f} nats, or {49 * 7} bits")
 
@@ -185,9 +190,10 @@ used = torch.bincount(ids, minlength=6) / 60
 kl = {"uniform prior": torch.full((6,), 6.0).log(), "learned prior": -used.log()}     # for each code
 spread = kl["learned prior"][ids].max() - kl["learned prior"][ids].min()
 planted_error("V4", spread, below=1e-12, says="a learned prior, called constant")
-planted_error("V4", worst(kl_map, torch.tensor(3.0).log()), below=1e-12, says="log K once for the whole map")
+planted_error("V4", worst(kl_map, four_log3 / 4), below=1e-12, says="log K once for the whole map")
 planted_error("V4", worst(kl_map, torch.zeros(1)), below=1e-12, says="no KL, because q is certain")
-print(f"mean KL {kl['uniform prior'].mean():.4f} nats uniform, {kl['learned prior'][ids].mean():.4f} learned")
+paid = {name: k[ids].mean() for name, k in kl.items()}
+print(f"mean KL {paid['uniform prior']:.4f} nats uniform, {paid['learned prior']:.4f} learned")
 plots.bars(range(6), kl, xlabel="code", ylabel="KL (nats)",
            says="What a picture pays for its code, under a uniform and a learned prior.")
 
@@ -211,9 +217,11 @@ def reconstruction(x, z_q):
 steps = torch.linspace(-2.4, 2.6, 501)
 walk = torch.stack([steps, 0.18 * steps + 0.1], 1)
 along = reconstruction(torch.tensor([1.2, 0.3]), codes[nearest_code(walk, codes)])
-reveal("9.c", 1, "Inside a cell the decoder cannot tell where z_e is.")
 plots.vq_losses.staircase(codes, walk, along,
                           says="The loss of one picture while its z_e walks across the cells.")
+
+# %% tags=["label-answer-walk"]
+reveal("9.c", 1, "Inside a cell the decoder cannot tell where z_e is.")
 
 # %% [markdown]
 # > **V5.** $z_q$ is constant in every cell, so $\partial z_q/\partial z_e=0$ wherever it exists: the encoder's gradient is zero. (At a border it does not exist.)
@@ -292,7 +300,8 @@ for name, form in forms.items():
     rows[name] = [int((given != z_q).sum()), worst(at_z, at_given), at_codes.norm()]
 bits, copy_off, code_push = ({n: float(r[i]) for n, r in rows.items()} for i in range(3))
 planted_error("V6", bits["z + sg(q − z)"], below=0.5, says="the famous one-liner, bit for bit")
-planted_error("V6", code_push["q + (z − sg(z))"], below=1e-300, says="q + (z − sg(z)): codes pushed too")
+planted_error("V6", code_push["q + (z − sg(z))"], below=1e-300,
+              says="q + (z − sg(z)): codes pushed too")
 planted_error("V6", copy_off["z + (q − z)"], below=1e-12, says="no detach: nothing is copied")
 reveal("9.d", 2, "Wherever q stands outside of sg, the codes hear the decoder.")
 display(plots.table(rows, columns=["entries not z_q", "copy is off by", "push on codes"], corner="form"))
@@ -318,7 +327,7 @@ plots.vq_losses.cells(codes, {"z_e": z_e[some]},
 normal = torch.distributions.Normal(0.0, 1.0)
 
 def line(a, e):
-    """Loss, true slope and copied slope at shift a, codes e (K,) in order; x normal, all integrals exact."""
+    """Exact loss, true slope, copied slope at shift a; codes e (K,) in order, x normal."""
     edge = (e[1:] + e[:-1]) / 2 - a                      # the x that sit on a border
     p, cdf = normal.log_prob(edge).exp(), normal.cdf(edge)
     zero, one = torch.zeros(1), torch.ones(1)
@@ -329,7 +338,7 @@ def line(a, e):
     return torch.stack([loss, true, 2 * e @ mass])
 
 # %% tags=["label-predict-bias"]
-predict("9.e", "At a = 0, no shift, each x gets its nearest code: the least loss. The copied slope there is",
+predict("9.e", "At a = 0 each x gets its nearest code: the least loss. The copied slope there is",
         ["zero", "not zero"])
 
 # %% tags=["label-v6-bias", "claim-V6", "planted-V6"]
@@ -349,8 +358,9 @@ for _ in range(200):
     a = a - 0.1 * line(a, two)[2]                        # follow the copied slope
 print(f"it stops at a = {a:.4f}, where the loss is {line(a, two)[0]:.4f}")
 claim("V6", line(a, two)[0] - loss, above=0.004, says="loss where straight-through stops, minus the least")
-plots.lines(shifts, {"true slope": found[:, 1], "copied slope": found[:, 2]}, xlabel="shift a of the encoder",
-            ylabel="slope of the mean loss", says="The copied gradient is biased: it crosses zero elsewhere.")
+plots.lines(shifts, {"true slope": found[:, 1], "copied slope": found[:, 2]},
+            xlabel="shift a of the encoder", ylabel="slope of the mean loss",
+            says="The copied gradient is biased: it crosses zero elsewhere.")
 
 # %% [markdown]
 # **What to notice.** At the best encoder the true slope is 0.0000 and the copied one 0.1331. Followed to its end, straight-through stops at $a=-0.0916$ with a loss of 0.6002 instead of 0.5942: biased, not by noise but by design, and not by much. With many codes it is nearly right, because $z_q$ then really moves with $z_e$:
@@ -412,7 +422,8 @@ plots.vq_losses.crossing(codes, path, star, paid,
 
 # %% tags=["label-predict-term"]
 predict("9.f", "‖z_e − e‖² without any stop-gradient, in place of the quantization term, would",
-        ["move the codes alone", "move the codes and pull z_e equally hard", "move nothing: the two cancel"])
+        ["move the codes alone", "move the codes and pull z_e equally hard",
+         "move nothing: the two cancel"])
 
 # %% [markdown]
 # > **V7.** $\lVert\mathrm{sg}(z_e)-e\rVert^2$ moves the codes alone. At code $k$ its gradient is $\sum_{j:\,k_j=k}2\,(e_k-z_{e,j})$; the encoder's is zero.
@@ -445,7 +456,7 @@ reveal("9.f", 1, "Equally hard: then β would have nothing to weigh, and the enc
 
 # %% tags=["label-v7-signs"]
 def second_try(sign, n_steps=60, rate=0.002):
-    """Rise of the mean reconstruction in steps down sign · log p + quantization; decoder and codes move."""
+    """Rise of the reconstruction in steps down sign · log p + quantization, codes and decoder."""
     e, decoder, found = codes.clone().requires_grad_(), B.clone().requires_grad_(), []
     for _ in range(n_steps):
         k = nearest_code(z_e, e.detach())
@@ -524,7 +535,7 @@ def ema(n_steps, decay=0.9, start=1.0, divide=True):
     return torch.stack(found)
 
 # %% tags=["label-predict-ema"]
-predict("9.h", "Counts start at 0, sums at the codes (as in several ports). After one batch, the unused code",
+predict("9.h", "Counts start at 0, sums at the codes (in several ports). After one batch, the unused code",
         ["stays", "jumps to the origin", "flies away, thousands of units off"])
 
 # %% tags=["label-ema-claims", "claim-V8", "planted-V8"]
@@ -582,8 +593,8 @@ both = slopes(lambda z, e, ids: beta * (z - e[ids]).square().sum(1))
 planted_error("V9", both[1].abs().max(), below=1e-300, says="no stop-gradient")
 
 # %% tags=["label-predict-commit"]
-predict("9.i", "The star lies 3 units beyond code 2, β = 0.25. How far from code 2 does z_e rest?",
-        ["on the code", "3 units away, on the star", "6 units away", "never: it runs away"])
+predict_number("9.i", "The star lies 3 units beyond code 2, β = 0.25. How far from code 2 does z_e rest?",
+               unit="units")
 
 # %% tags=["label-v9-rest"]
 def distance_from_code(beta, n_steps=300, rate=0.05):
@@ -597,13 +608,16 @@ def distance_from_code(beta, n_steps=300, rate=0.05):
 
 # %% tags=["label-v9-rest-claims", "claim-V9", "planted-V9", "picture-V9"]
 held = {f"β = {b:g}": distance_from_code(b) for b in (0.0, 0.25, 1.0)}
-claim("V9", worst(held["β = 0.25"][-1], 6), below=0.01, says="distance after 300 steps against 3/(2β) = 6")
+far = held["β = 0.25"][-1]
+claim("V9", worst(far, 6), below=0.01, says="distance after 300 steps against 3/(2β) = 6")
 claim("V9", worst(held["β = 1"][-1], 1.5), below=0.01, says="distance against 3/(2β) = 1.5")
 planted_error("V9", held["β = 0"][-1] - 6, below=0.01, says="no commitment")
 print("after 300 steps: " + ", ".join(f"{name}: {d[-1]:.2f}" for name, d in held.items()))
-reveal("9.i", 2, "At rest the pushes balance: 3 = 2β · distance.")
 plots.lines(torch.arange(300), held, xlabel="step", ylabel="distance of z_e from its code",
             says="Without a commitment z_e leaves its code for good.")
+
+# %% tags=["label-answer-commit"]
+reveal("9.i", round(far.item(), 1), "At rest the pushes balance: 3 = 2β · distance.", within=0.1)
 
 # %% [markdown]
 # **What to notice.** $\beta=0.25$ does not tie $z_e$ to its code: it stops at a distance of 6. It makes the distance *finite*, in proportion to what the decoder asks. Without it 300 steps lead 45 units away, and there is no end.
@@ -635,14 +649,23 @@ def right(z, e, k, decoder):
 # %% tags=["label-v10-table", "claim-V10", "planted-V10", "picture-V10"]
 expected = torch.tensor([[True, False, True], [False, True, False], [True, False, False]])
 mistakes = lambda terms: ((table_of(terms) > 0) != expected).sum().double()
-wrong_sides = lambda z, e, k, D: (right(z, e, k, D)[0], (z - sg(e[k])).square(), (sg(z) - e[k]).square())
+wrong_sides = lambda z, e, k, D: (right(z, e, k, D)[0],
+                                  (z - sg(e[k])).square(), (sg(z) - e[k]).square())
 leaky = lambda z, e, k, D: ((x - (e[k] + z - sg(z)) @ D.T).square(), *right(z, e, k, D)[1:])
 claim("V10", mistakes(right), below=0.5, says="entries of the table that move, or stay, against V6 to V9")
 planted_error("V10", mistakes(wrong_sides), below=0.5, says="detach on the wrong sides")
 planted_error("V10", mistakes(leaky), below=0.5, says="q + (z − sg(z))")
-reveal("9.j", 1, "Encoder and decoder hear the reconstruction, codes the second term, encoder the third.")
 plots.vq_losses.who_moves(table_of(right), rows=["reconstruction", "quantization", "β commitment"],
                           columns=["encoder", "codes", "decoder"], says="Who moves whom.")
+
+# %% tags=["label-answer-table"]
+reveal("9.j", 1, "Encoder and decoder hear the reconstruction, codes the second term, encoder the third.")
+
+# %% [markdown]
+# The table as a picture of the program. Numbers run forwards (black), gradients backwards (dashed); under the argmin the blue one is copied across:
+
+# %% tags=["label-vqvae-diagram"]
+plots.diagrams.vqvae()
 
 # %% [markdown]
 # ### Move it yourself
@@ -696,8 +719,9 @@ def terms_of(m, x, *, copy=True, on_codes=1.0, on_encoder=beta):
     return squares, on_codes * distance.quantization + on_encoder * distance.commitment, z, ids
 
 # %% tags=["label-digits-variants"]
-variants = {"all three terms": {}, "no straight-through": {"copy": False}, "no codebook term": {"on_codes": 0.0},
-            "no commitment": {"on_encoder": 0.0}, "β on the wrong term": {"on_codes": beta, "on_encoder": 1.0}}
+variants = {"all three terms": {}, "no straight-through": {"copy": False},
+            "no codebook term": {"on_codes": 0.0}, "no commitment": {"on_encoder": 0.0},
+            "β on the wrong term": {"on_codes": beta, "on_encoder": 1.0}}
 
 # %% tags=["label-predict-ablation"]
 predict("9.k", "One of the five trainings has a mistake that its loss curve hides. Which?",
@@ -720,8 +744,9 @@ def trained(options, seed=0, n_updates=300):
 # %% tags=["label-digits-run", "rtol-0.6", "atol-0.01"]
 runs = {name: trained(options) for name, options in variants.items()}
 scores = {name: score for name, (_, _, score) in runs.items()}
-display(plots.table({n: [f"{s[0]:.4f}", f"{s[1]:.1f}", f"{min(s[2], 1000):.2f}"] for n, s in scores.items()},
-                    columns=["test error per pixel", "perplexity of 64", "length of z_e, cut at 1,000"]))
+shown = {n: [f"{s[0]:.4f}", f"{s[1]:.1f}", f"{min(s[2], 1000):.2f}"] for n, s in scores.items()}
+columns = ["test error per pixel", "perplexity of 64", "length of z_e, cut at 1,000"]
+plots.table(shown, columns=columns)
 
 # %% tags=["label-digits-curves", "picture-V10", "rtol-0.4", "atol-0.01"]
 smooth = {name: curve.view(30, 10).mean(1) for name, (_, curve, _) in runs.items()}
@@ -809,8 +834,10 @@ plots.image_grid(torch.cat(rows).view(-1, 28, 28), row_labels=["digits", *runs],
 
 # %% tags=["label-worked", "claim-V10"]
 torch.set_default_dtype(torch.float64)
-wrong_detach = slopes(lambda z, e, k: (z - sg(e[k])).square().sum(1) + beta * (sg(z) - e[k]).square().sum(1))
-wrong_beta = slopes(lambda z, e, k: beta * vq_losses(z, e, k).quantization + vq_losses(z, e, k).commitment)
+wrong_detach = slopes(lambda z, e, k: (z - sg(e[k])).square().sum(1)
+                      + beta * (sg(z) - e[k]).square().sum(1))
+wrong_beta = slopes(lambda z, e, k: beta * vq_losses(z, e, k).quantization
+                    + vq_losses(z, e, k).commitment)
 claim("V10", max(worst(a, b) for a, b in zip(wrong_detach, wrong_beta)), below=1e-10,
       says="gradients of the one slip against those of the other")
 

@@ -62,6 +62,18 @@ def slope_by_pictures(W, b, c, q):
     return tuple(torch.stack([average(row, values) - average(p, values) for row in q]).mean(0) for values in (pairs, h, on))
 
 
+def likelihood_by_autograd(W, b, c, decoder):
+    parts = [part.clone().requires_grad_(True) for part in (W, b, c)]
+    h = all_states(len(b))
+    log_p = (h @ parts[1] + torch.nn.functional.softplus(parts[2] + h @ parts[0]).sum(1)).log_softmax(0)
+    return torch.autograd.grad((decoder + log_p).logsumexp(1).mean(), parts)
+
+
+def likelihood_by_posterior(W, b, c, decoder):
+    joint = decoder.exp() * visible_log_prob(model(W, b, c)).exp()
+    return slope_by_pictures(W, b, c, joint / joint.sum(1, keepdim=True))
+
+
 def recursion_by_products(log_p, layers):
     p = log_p.exp()
     for W, b in layers:
@@ -139,7 +151,7 @@ def broken(seed, n_pictures):
 
 RIGHT = {
     "5.1": [(prior_by_joint, tied_by_library, network_by_library), (prior_by_loop, tied_by_hand, network_by_products)],
-    "5.2": [(PREDICTED, slope_by_autograd), (dict(reversed(PREDICTED.items())), slope_by_pictures)],
+    "5.2": [(PREDICTED, slope_by_autograd, likelihood_by_autograd), (dict(reversed(PREDICTED.items())), slope_by_pictures, likelihood_by_posterior)],
     "5.3": [recursion_by_products, recursion_by_recursion],
     "5.4": [padded_by_library, padded_with_free_biases],
     "5.5": [chain_of_the_rbm, chain_by_logits],

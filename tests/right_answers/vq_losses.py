@@ -22,7 +22,7 @@ def mass_by_loop(z, codes):
     return q, q.double() @ codes
 
 
-NATS = 49 * math.log(128)
+NATS = 64 * math.log(512)
 
 
 def kl_by_one_hot(ids, log_prior):
@@ -153,7 +153,7 @@ def diagnosis_by_axes(push, beta):
     if abs(g_z[1]) < 1e-9:
         return "no commitment"
     if abs(g_e[1]) < 1e-9:
-        return "codes frozen" if abs(g_z[1] - 2 * beta) < 1e-9 else "detach on the wrong side"
+        return "codes frozen" if abs(g_z[1] - 2 * beta) < 1e-9 else "quantization pulls the encoder"
     return "right" if abs(g_z[1] - 2 * beta) < 1e-9 else "beta on the wrong term"
 
 
@@ -161,14 +161,14 @@ def diagnosis_by_table(push, beta):
     x, z, e = row(1.0, 5.0), row(-3.0, 2.0), row(-2.0, 2.0)
     copy, pull = e - x, z - e
     table = {"right": (1, beta, 1), "no straight-through": (0, beta, 1), "codes frozen": (1, beta, 0), "no commitment": (1, 0, 1),
-             "beta on the wrong term": (1, 1, beta), "detach on the wrong side": (1, 1 + beta, 0)}
+             "beta on the wrong term": (1, 1, beta), "quantization pulls the encoder": (1, 1 + beta, 0)}
     g_z, g_e = push(x, z, e)
     return next(name for name, (c, w_z, w_e) in table.items() if torch.allclose(g_z, c * copy + 2 * w_z * pull) and torch.allclose(g_e, -2 * w_e * pull))
 
 
 RIGHT = {
     "9.1": [mass_by_cdist, mass_by_loop],
-    "9.2": [(NATS, kl_by_one_hot, loss_by_bound), (343 * math.log(2), kl_by_loop, loss_by_sum)],
+    "9.2": [(NATS, kl_by_one_hot, loss_by_bound), (576 * math.log(2), kl_by_loop, loss_by_sum)],
     "9.3": [(TABLE, pushes_by_autograd), (dict(reversed(TABLE.items())), pushes_by_hand)],
     "9.4": [(copied_by_borders, true_by_borders), (copied_by_autograd, true_by_pairs)],
     "9.5": [walk_by_list, walk_by_autograd],

@@ -163,10 +163,14 @@ def test_the_correction_never_reaches_the_prior():
     assert "μ, σ, Δμ, Δσ → q" in picture.description
 
 
-@pytest.mark.parametrize("call", ["rbm(0, 2)", "gibbs_chain(5)", "annealing(1)", "dbn(1)", "dbn_and_dbm(5)", "unrolled(9)", "up_down(1)", "towers(1)"])
-def test_sizes_that_make_no_diagram_are_refused(call):
-    with pytest.raises(ValueError, match=r"^\w+: got \d+ .*, expected \d .*; "):
-        eval(f"diagrams.{call}")
+@pytest.mark.parametrize("name, argument, low, high", [("rbm", "n_visible", 1, 9), ("rbm", "n_hidden", 1, 9), ("gibbs_chain", "n_steps", 1, 4), ("annealing", "n_steps", 2, 5), ("dbn", "n_layers", 2, 5),
+                                                       ("dbn_and_dbm", "n_layers", 2, 4), ("unrolled", "depth", 2, 5), ("up_down", "n_layers", 2, 4), ("towers", "n_groups", 2, 5)])
+def test_only_sizes_that_make_a_diagram_are_drawn(name, argument, low, high):
+    for bad in (low - 1, high + 1, 2.5, "3", None, True):
+        with pytest.raises(ValueError, match=rf"^{name}: {argument} is .*, expected a whole number of at least {low} and at most {high}; "):
+            getattr(diagrams, name)(**{argument: bad})
+    for good in (low, high):
+        assert not uncovered(getattr(diagrams, name)(**{argument: good})), f"{argument}={good}"
 
 
 def test_unknown_names_are_refused():

@@ -4,6 +4,7 @@
 """
 from __future__ import annotations
 
+from ..validate import require_count
 from .diagram import Diagram
 from .diagrams_deep import annealing, dbn, dbn_and_dbm, gibbs_chain, unrolled, up_down
 from .diagrams_maps import code_maps, conv_dbn, pooling
@@ -43,6 +44,8 @@ def inference() -> Picture:
 
 def rbm(n_visible: int = 4, n_hidden: int = 3) -> Picture:
     """An RBM, unit by unit: every visible unit is joined with every hidden one, no two of a layer are."""
+    for name, n in (("n_visible", n_visible), ("n_hidden", n_hidden)):
+        require_count("rbm", name, n, maximum=9)
     d = Diagram()
     visible, hidden = _layer(d, "v", n_visible, 0.0, look="observed"), _layer(d, "h", n_hidden, 2.0)
     d.all_edges(visible, hidden, "undirected")
@@ -53,6 +56,4 @@ def rbm(n_visible: int = 4, n_hidden: int = 3) -> Picture:
 
 
 def _layer(d: Diagram, letter: str, n: int, y: float, *, look: str = "hidden") -> list[str]:
-    if not 1 <= n <= 9:
-        raise ValueError(f"rbm: got {n} units, expected 1 to 9; a diagram shows the pattern, not the size")
     return [d.node(f"{letter}{_SUBSCRIPT[i]}", (1.2 * (i - (n + 1) / 2), y), text=f"${letter}_{i}$", look=look) for i in range(1, n + 1)]

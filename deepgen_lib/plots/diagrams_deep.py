@@ -1,6 +1,7 @@
 """Diagrams of chapters 02 to 07: chains and layers. Reached as plots.diagrams.NAME; h¹ is the first hidden layer, W of shape (lower, upper)."""
 from __future__ import annotations
 
+from ..validate import require_count
 from .diagram import Diagram
 from .picture import Picture
 
@@ -10,8 +11,7 @@ _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 def gibbs_chain(n_steps: int = 2) -> Picture:
     """Block Gibbs sampling of an RBM as a zigzag: hidden units given visible ones, then visible given hidden, and so on."""
-    if not 1 <= n_steps <= 4:
-        raise ValueError(f"gibbs_chain: got {n_steps} steps, expected 1 to 4; a diagram shows the pattern, not the length")
+    require_count("gibbs_chain", "n_steps", n_steps, minimum=1, maximum=4)
     d = Diagram()
     for t in range(n_steps + 1):
         d.node(f"v{_RAISED[t]}", (2.4 * t, 0), text=f"$v^{t}$", look="hidden" if t else "observed")
@@ -29,8 +29,7 @@ def gibbs_chain(n_steps: int = 2) -> Picture:
 
 def annealing(n_steps: int = 3) -> Picture:
     """Annealed importance sampling: a chain walks from the base rate to the model, and pays a weight each time the distribution changes."""
-    if not 2 <= n_steps <= 5:
-        raise ValueError(f"annealing: got {n_steps} steps, expected 2 to 5; a diagram shows the pattern, not the length")
+    require_count("annealing", "n_steps", n_steps, minimum=2, maximum=5)
     d = Diagram(words={"model": "Gibbs step", "same": "same state, two distributions: its weight"})
     for t in range(n_steps + 1):
         last = t == n_steps
@@ -52,8 +51,7 @@ def dbn(n_layers: int = 3, *, untied: bool = False) -> Picture:
 
     n_layers: hidden layers, 2 to 5. untied: recognition has weights R of its own (chapter 06); at first they are W.
     """
-    if not 2 <= n_layers <= 5:
-        raise ValueError(f"dbn: got {n_layers} hidden layers, expected 2 to 5; one hidden layer is an RBM")
+    require_count("dbn", "n_layers", n_layers, minimum=2, maximum=5)
     d = Diagram(words={"model": "generation P", "q": "recognition Q", "undirected": "RBM: no direction"})
     names, up = _stack(d, n_layers, 0.0), "R" if untied else "W"
     d.edge(names[-2], names[-1], "undirected", text=f"W{_low(n_layers)}")
@@ -68,8 +66,7 @@ def dbn(n_layers: int = 3, *, untied: bool = False) -> Picture:
 
 def dbn_and_dbm(n_layers: int = 3) -> Picture:
     """A DBN and a deep Boltzmann machine on the same layers: in the second nothing has a direction.  n_layers: hidden layers, 2 to 4."""
-    if not 2 <= n_layers <= 4:
-        raise ValueError(f"dbn_and_dbm: got {n_layers} hidden layers, expected 2 to 4; with one both are an RBM")
+    require_count("dbn_and_dbm", "n_layers", n_layers, minimum=2, maximum=4)
     d = Diagram(words={"model": "generates, one way", "undirected": "no direction, both ways"})
     belief, machine = _stack(d, n_layers, 0.0, "DBN "), _stack(d, n_layers, 3.2, "DBM ")
     for t in range(n_layers, 0, -1):
@@ -84,8 +81,7 @@ def dbn_and_dbm(n_layers: int = 3) -> Picture:
 
 def unrolled(depth: int = 4) -> Picture:
     """One distribution of x, drawn 4 times: an RBM, the DBNs that unroll it with tied weights, and the network without end.  depth: 2 to 5 columns."""
-    if not 2 <= depth <= 5:
-        raise ValueError(f"unrolled: got {depth} columns, expected 2 to 5; the last one goes on without end")
+    require_count("unrolled", "depth", depth, minimum=2, maximum=5)
     d = Diagram(words={"model": "generates", "undirected": "RBM"})
     for column in range(1, depth + 1):
         x, endless, mark = 2.5 * (column - 1), column == depth, "abcde"[column - 1]
@@ -105,8 +101,7 @@ def unrolled(depth: int = 4) -> Picture:
 
 def up_down(n_layers: int = 3) -> Picture:
     """The three phases of the up-down algorithm: who draws the states, and whose weights learn from them.  n_layers: hidden layers, 2 to 4."""
-    if not 2 <= n_layers <= 4:
-        raise ValueError(f"up_down: got {n_layers} hidden layers, expected 2 to 4; with one there is nothing to untie")
+    require_count("up_down", "n_layers", n_layers, minimum=2, maximum=4)
     d = Diagram(words={"off": "at rest", "q": "Q draws", "model": "P draws", "undirected": "Gibbs"})
     phases = (("wake", "from the data up", "generation P learns"), ("top", "Gibbs between two layers", "the top RBM learns"), ("sleep", "a dream down", "recognition Q learns"))
     for column, (phase, draws, learns) in enumerate(phases):

@@ -1,14 +1,14 @@
 """Diagrams of chapters 11 to 13: NVAE's two towers, its posterior relative to the prior, all models side by side. Reached as plots.diagrams.NAME."""
 from __future__ import annotations
 
+from ..validate import require_count
 from .diagram import Diagram
 from .picture import Picture
 
 
 def towers(n_groups: int = 3) -> Picture:
     """NVAE's two towers (claim N1): the picture goes up on the left, one path comes down on the right, and serves prior and posterior.  n_groups: 2 to 5."""
-    if not 2 <= n_groups <= 5:
-        raise ValueError(f"towers: got {n_groups} groups, expected 2 to 5; a diagram shows the pattern, not the depth")
+    require_count("towers", "n_groups", n_groups, minimum=2, maximum=5)
     d = Diagram(words={"flow": "numbers", "model": "prior", "q": "posterior"})
     step, left, middle, right = 1.85, 0.0, 3.2, 6.4
     d.node("x", (left, -1.7), text="$x$", look="observed")

@@ -1,5 +1,6 @@
 """Chapters on paper: nothing of a chapter is lost, hints are apart, equations need no network, and nothing is cut at the sheet's edge."""
 import base64
+import json
 import re
 import struct
 import zlib
@@ -11,7 +12,7 @@ from deepgen_lib.checks import registered
 from tools import pdf
 from tools.browser import missing
 from tools.mathml import mathml
-from tools.printed import chapter_page, chapter_title
+from tools.printed import chapter_page, chapter_title, far_frames
 from tools.sources import ROOT, find_sources, read_notebook
 
 STEMS = [source.stem for source in find_sources(kinds=("lectures",))]
@@ -58,6 +59,21 @@ def test_a_page_holds_what_the_notebook_shows(toy):
 
 def test_a_widget_is_its_frame_with_what_its_sliders_reach(toy):
     assert "Sliders: <i>k</i>: 1, 2, 5 (here 1); <i>on</i>: no, yes (here no)." in toy
+
+
+def test_a_frame_for_each_slider_at_its_end(tmp_path):
+    """k has three places and starts at the second, on has two and starts at the last: frame 5 is (2, 1), frame 2 is (1, 0)."""
+    controls = [{"name": "k", "labels": ["1", "2", "5"], "start": 1}, {"name": "on", "labels": ["no", "yes"], "start": 1}]
+    drawn = {"move": {"controls": controls, "files": [f"{n}.webp" for n in range(6)], "alts": [f"frame {n}" for n in range(6)]}}
+    (tmp_path / "frames.json").write_text(json.dumps(drawn))
+    for n in range(6):
+        (tmp_path / f"{n}.webp").write_bytes(b"%d" % n)
+    frames = far_frames(tmp_path)
+    assert [(frame.says, frame.alt, frame.file.name) for frame in frames["move"]] == [("k: 5", "frame 5", "5.webp"), ("on: no", "frame 2", "2.webp")]
+    cell = code("explore(f)", picture=png(90, 40), plain="Slider k: 1, 2, 5; at 2")
+    cell["id"] = "move"
+    page = chapter_page(lecture(cell), None, [], frames)
+    assert page.count("<figure>") == 1 and page.count("<img ") == 3 and "<br>on: no</span>" in page and base64.b64encode(b"5").decode() in page
 
 
 def test_a_prediction_is_a_box_to_tick(toy):

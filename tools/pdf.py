@@ -5,7 +5,7 @@
     make pdf ARGS="05 --to FOLDER"
 
 A chapter is its lecture with what it printed, then its exercises, then their hints, on last pages of their own. What is wider than the sheet is
-made smaller; what would be cut is an error.
+made smaller; what would be cut is an error. A widget is its first frame; after  make site  more of its frames are printed.
 """
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from pathlib import Path
 
 from deepgen_lib.checks import registered
 from tools.browser import browser_page, missing
-from tools.printed import chapter_page, chapter_title
+from tools.printed import chapter_page, chapter_title, far_frames
+from tools.site.frames import DONE, key
 from tools.sources import ROOT, built_path, find_sources, read_notebook
 
 MARGIN = {"top": "16mm", "bottom": "17mm", "left": "18mm", "right": "18mm"}
@@ -67,7 +68,9 @@ def chapter_html(stem: str, root: Path = ROOT) -> tuple[str, str]:
     """(title, page) of a built chapter."""
     lecture, released = read_notebook(built_path(root, "lectures", stem)), built_path(root, "exercises", stem)
     cards = [card for card in registered() if card.chapter == stem]
-    return chapter_title(lecture), chapter_page(lecture, read_notebook(released) if released.exists() else None, cards)
+    drawn = root / "site" / "frames" / f"{stem}-{key(built_path(root, 'lectures', stem))}"
+    frames = far_frames(drawn) if (drawn / DONE).exists() else {}
+    return chapter_title(lecture), chapter_page(lecture, read_notebook(released) if released.exists() else None, cards, frames)
 
 
 def n_pages(pdf: Path) -> int:

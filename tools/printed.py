@@ -1,13 +1,17 @@
 """A chapter as one page of HTML for paper: the lecture as it was built, its exercises, and the hints at the very end, apart from each other.
 
 Pictures stand inside the page, equations are MathML, nothing is asked of a network. A widget is its first frame with a line that says what its
-sliders reach; predictions can be ticked with a pencil. `tools/pdf.py` prints it.
+sliders reach and, where `make site` has drawn them, one more frame for each slider moved to its end; predictions can be ticked with a pencil.
+`tools/pdf.py` prints it.
 """
 from __future__ import annotations
 
+import base64
 import html
+import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from nbformat import NotebookNode
@@ -28,9 +32,32 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 RUN_AWAY = ("hint(", "start_over(")  # cells that only mean something in a running notebook
 
 
-def chapter_page(lecture: NotebookNode, exercises: NotebookNode | None, cards: list[Exercise]) -> str:
-    """The whole page of a chapter; exercises as released, cards with their hints."""
+class Frame(NamedTuple):
+    """One more frame of a widget."""
+    says: str   # "step: 1200"
+    alt: str
+    file: Path  # .webp
+
+
+def far_frames(folder: Path) -> dict[str, list[Frame]]:
+    """{cell id: a frame for each slider moved alone to its end} from the frames that the site keeps for one chapter."""
+    found = {}
+    for cell, drawn in json.loads((folder / "frames.json").read_text(encoding="utf-8")).items():
+        sizes, start = [len(control["labels"]) for control in drawn["controls"]], [control["start"] for control in drawn["controls"]]
+        found[cell] = []
+        for moved, control in enumerate(drawn["controls"]):
+            end = 0 if start[moved] == sizes[moved] - 1 else sizes[moved] - 1
+            number = 0
+            for at, size in zip((end if n == moved else s for n, s in enumerate(start)), sizes):
+                number = number * size + at  # the last slider runs fastest
+            found[cell].append(Frame(f"{control['name']}: {control['labels'][end]}", drawn["alts"][number], folder / drawn["files"][number]))
+    return found
+
+
+def chapter_page(lecture: NotebookNode, exercises: NotebookNode | None, cards: list[Exercise], frames: dict[str, list[Frame]] | None = None) -> str:
+    """The whole page of a chapter; exercises as released, cards with their hints, frames of widgets by cell id."""
     aside = KeptAside()
+    lecture = with_frames(lecture, frames or {})
     parts = [notebook_html(lecture, aside)]
     if exercises is not None:
         parts.append(f'<section class="part">{notebook_html(exercises, aside)}</section>')
@@ -72,12 +99,30 @@ def output_html(output: NotebookNode, aside: KeptAside) -> str:
         return plain("\n".join(ANSI.sub("", line) for line in output.traceback[-1:]), aside)
     text = output.data.get("text/plain", "")
     if "image/png" in output.data:
-        return picture_html(output.data["image/png"], output.metadata.get("image/png", {}), text, aside)
+        further = further_html([Frame(*frame) for frame in output.metadata.get("frames", [])])
+        return picture_html(output.data["image/png"], output.metadata.get("image/png", {}), text, aside).replace("</figure>", f"{aside.keep(further)}</figure>")
     if "text/markdown" in output.data:
         return f'<div class="text">{markdown_html(output.data["text/markdown"], aside)}</div>'
     if PREDICTION.match(text):
         return f'<div class="predict">{aside.keep(html.escape(TYPED.sub(f"{BLANK} ", text)))}</div>'
     return plain(text, aside)
+
+
+def with_frames(lecture: NotebookNode, frames: dict[str, list[Frame]]) -> NotebookNode:
+    """The lecture with further frames written into the metadata of their widgets' pictures."""
+    for cell in lecture.cells:
+        for output in cell.get("outputs", []):
+            if cell.get("id") in frames and "image/png" in output.get("data", {}) and SLIDER.search(output.data.get("text/plain", "")):
+                output.metadata["frames"] = [frame._replace(file=str(frame.file)) for frame in frames[cell.id]]
+    return lecture
+
+
+def further_html(frames: list[Frame]) -> str:
+    """A row of smaller pictures, each with the slider that was moved."""
+    def one(frame: Frame) -> str:
+        data = base64.b64encode(Path(frame.file).read_bytes()).decode()
+        return f'<span><img alt="{html.escape(frame.alt, quote=True)}" src="data:image/webp;base64,{data}"><br>{html.escape(frame.says)}</span>'
+    return f'<div class="frames">{"".join(map(one, frames))}</div>' if frames else ""
 
 
 def picture_html(png: str, metadata: dict, text: str, aside: KeptAside) -> str:

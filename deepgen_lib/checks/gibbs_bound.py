@@ -75,6 +75,7 @@ three_forms = register(Exercise(
         Part(name="log p(x) and gap", right=lambda f, q: log_normaliser(f) - kl_divergence(q, posterior(f)), inputs=_log_joints, axes=("B",), misconceptions={
             "KL's direction": (_kl_to_posterior_reversed, "your KL averages over the posterior; the gap is KL(q ‖ posterior), an average over q", _same_as(_kl_to_posterior_reversed)),
             "KL's sign": (lambda f, q: log_normaliser(f) + kl_divergence(q, posterior(f)), "your bound lies above log p(x): the gap is subtracted"),
+            "joint": (lambda f, q: log_normaliser(f) - (torch.special.xlogy(q, q) - q * f).sum(-1), "you compare q with p(x, h), which does not add up to one over h; the posterior is p(x, h) / p(x), so subtract log p(x) from f first"),
             "the best state": (lambda f, q: f.max(-1).values - kl_divergence(q, posterior(f)), "log p(x) sums over all states; you took the largest term only"),
             "no gap": (lambda f, q: log_normaliser(f), "this is log p(x) itself, whatever q is: the gap is missing"),
         }),
@@ -131,8 +132,8 @@ def _coarse(log_joint: Tensor) -> Tensor:
 
 
 def _excess(ab, log_joint: Tensor) -> float:
-    """By how much the gap of (a, b) exceeds the smallest one."""
-    return (_product_gap(ab, log_joint) - _product_gap(_best_product(log_joint), log_joint)).item()
+    """By how much the gap of (a, b) exceeds the smallest one; that one itself is what the exercise asks for, so no message may show it."""
+    return round((_product_gap(ab, log_joint) - _product_gap(_best_product(log_joint), log_joint)).item(), 4)
 
 
 def _complemented(answer, log_joint: Tensor) -> bool:
@@ -151,7 +152,7 @@ def _pairs(rng):
     coupling = 1.0 + torch.rand(1, generator=rng, dtype=_F64)
     apart = (row[:, None] + column) / 4
     apart[0, 1] += coupling[0]
-    return {"XOR": (xor,), "two independent units": (row[:, None] + column,), "two coupled units": (apart,)}
+    return {"two independent units": (row[:, None] + column,), "two coupled units": (apart,), "XOR": (xor,)}
 
 
 best_product = register(Exercise(
@@ -162,7 +163,7 @@ best_product = register(Exercise(
            "*Pseudo-code.* Make a grid of 201 values from 0 to 1; stack the four outer products into q (201, 201, 4); take the argmax of the bound; "
            "`divmod(index, 201)` gives the row, that is a, and the column, that is b."),
     parts=(
-        Part(name="best_product", right=_best_product, inputs=_pairs, measure=_product_gap, atol=_TOLERANCE, rtol=0, quantity="gap", misconceptions={
+        Part(name="best_product", right=_best_product, inputs=_pairs, measure=_excess, atol=_TOLERANCE, rtol=0, quantity="distance to the smallest gap", misconceptions={
             "marginals": (_marginals, "these are the posterior's own marginals: right where the units are independent, but they minimise KL(p ‖ q); the bound wants KL(q ‖ p) small"),
             "mode": (_mode, "all of q on the single best state: the bound gains from a little entropy wherever that is cheap"),
             "saddle": (_stuck, "your ascent started at the saddle (1/2, 1/2), where both explanations pull equally, and stayed: start elsewhere, or search a grid"),
@@ -176,6 +177,8 @@ best_product = register(Exercise(
             "closed": (0.0, "optimising closes every gap only when the family holds the posterior; no product is both 'h1 alone' and 'h2 alone'"),
             "negative": (-math.log(2), "a gap is never negative: it is log p(x) minus the bound, not the bound minus log p(x)"),
             "uniform": (2 * math.log(2), "that is twice too much: the best product sits on one of the two states, and a half is all it misses"),
+            "rounded": (0.69, "close: give three decimals", lambda answer: 0 < abs(float(answer) - math.log(2)) < 0.02),
+            "alarm": (0.29, "that is the gap of the alarm in section 1.4; XOR is another table", lambda answer: abs(float(answer) - 0.29) < 0.01),
             "bits": (1.0, "1 is the gap in bits; in nats it is a logarithm"),
             "probability": (0.5, "0.5 is the probability that q misses; the gap is a difference of logarithms"),
         }),

@@ -45,6 +45,13 @@ def _audit_stale_model(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> T
     return torch.stack([_levels(mixture, x, q) - _levels(mixture, x, q_old), _levels(new, x, q) - _levels(mixture, x, q)])
 
 
+def _audit_m_first(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
+    """M with the old q, then E: the rows still say E, M."""
+    new = m_step(x, q_old)
+    after_m = _levels(new, x, q_old)
+    return torch.stack([_levels(new, x, e_step(new, x)) - after_m, after_m - _levels(mixture, x, q_old)])
+
+
 def _three_levels(mixture: BernoulliMixture, x: Tensor, q_old: Tensor) -> Tensor:
     """The levels themselves, before E, after E, after M.  -> (3, 2)."""
     q = e_step(mixture, x)
@@ -68,6 +75,8 @@ em_audit = register(Exercise(
         "q refreshed": (_audit_refreshed, "you measured the bound after M with a fresh q: that is the next E-step already; M leaves q as it is"),
         "q not renewed": (_audit_stale, "your M-step used q_old: it must use the q that the E-step has just made"),
         "model from q_old": (_audit_stale_model, "your new model is m_step(x, q_old): the M-step averages with the q of the E-step, m_step(x, q)"),
+        "M first": (_audit_m_first, "you did M first, then E: here E comes first, and M uses its q"),
+        "M first, in this order": (lambda m, x, q: _audit_m_first(m, x, q).flip(0), "your rows are M, then E, in the order in which you did them: start with E, and give its q to M"),
         "levels": (lambda m, x, q: _three_levels(m, x, q)[1:], "these are the levels; asked are the changes: after minus before, for each half-step", _are_levels),
         "sums": (lambda m, x, q: _audit(m, x, q) * len(x), "these are sums over the pictures; the course reports nats per example: take means"),
         "transposed": (lambda m, x, q: _audit(m, x, q).T, "rows are the half-steps (E, M), columns the quantities (bound, log-likelihood): transpose"),
@@ -119,6 +128,17 @@ def _naive(f: Tensor) -> tuple[Tensor, Tensor]:
     return f.exp() / f.exp().sum(1, keepdim=True), f.exp().sum(1).log()
 
 
+def _patched(f: Tensor) -> tuple[Tensor, Tensor]:
+    e = f.exp() + 1e-12
+    return e / e.sum(1, keepdim=True), e.sum(1).log()
+
+
+def _all_equal(output, f: Tensor) -> bool:
+    """Whether pictures far below the smallest number got equal shares: something was added to exp(f)."""
+    q = torch.as_tensor(output[0], dtype=_F64)
+    return bool((f.max(1).values < -745).any() and (q[f.max(1).values < -745] - 1 / f.shape[1]).abs().max() < 1e-6)
+
+
 my_e_step = register(Exercise(
     id="1.5", name="my_e_step", title="The E-step, without underflow", level="stretch", minutes=15, chapter=CHAPTER,
     success="q and log p(x), also at -2000 nats",
@@ -127,6 +147,7 @@ my_e_step = register(Exercise(
            "*Pseudo-code.* c = largest f of each row, kept as a column. log_p = c + log of the row sum of exp(f - c). q = exp(f - log_p). Return q and log_p as (B,)."),
     parts=(Part(right=lambda f: (f.softmax(1), f.logsumexp(1)), inputs=_e_step_inputs, axes=("B", "K"), misconceptions={
         "naive": (_naive, "exp underflows to 0 where log p(x, k) is below -745, and 0/0 is NaN: subtract each row's maximum first"),
+        "a small number added": (_patched, "a small number added to exp(f) makes all shares equal where everything underflows: subtract the row's maximum instead", _all_equal),
         "one maximum": (_one_max, "you subtract the maximum of the whole batch: a picture far below it still underflows; take each row's own"),
         "not added back": (lambda f: (f.softmax(1), (f - f.max(1, keepdim=True).values).exp().sum(1).log()), "log p(x) is short by the maximum that you subtracted: add it back"),
         "columns": (lambda f: (f.softmax(0), f.logsumexp(1)), "q adds up to one over the pictures; it must do so over the components of each picture"),
@@ -137,6 +158,11 @@ my_e_step = register(Exercise(
 def _project_inputs(rng):
     toy = toy_prototypes(flip=0.15)
     return {"toy pictures": (toy.sample(30, rng), toy.sample(200, rng), [(1, 0.1), (3, 0.1), (12, 0.1), (12, 0.0)])}
+
+
+def _one_generator(train: Tensor, valid: Tensor, candidates: list) -> Tensor:
+    rng = torch.Generator().manual_seed(0)
+    return torch.stack([fit_em(train, n_components=k, n_steps=20, smoothing=s, rng=rng).mixture.log_likelihood(valid).mean() for k, s in candidates])
 
 
 def _scores(train: Tensor, valid: Tensor, candidates: list, fit_on=None, score_on=None) -> Tensor:
@@ -157,6 +183,7 @@ validation_scores = register(Exercise(
         "scored on train": (lambda t, v, c: _scores(t, v, c, score_on=t), "you score on the training set: there more components always look better"),
         "fitted on valid": (lambda t, v, c: _scores(t, v, c, fit_on=v), "you fit on the validation set: it can then no longer tell a good model from one that memorised it"),
         "fitted on both": (lambda t, v, c: _scores(t, v, c, fit_on=torch.cat([t, v])), "the validation set leaked into the fit: fit on train alone"),
+        "one generator": (_one_generator, "the first score is right, the later ones are not: every fit needs a generator of its own, seed 0, made inside the loop"),
         "sum": (lambda t, v, c: _scores(t, v, c) * len(v), "this is the sum over the set: report nats per picture, the mean"),
         "no smoothing": (lambda t, v, c: _scores(t, v, [(k, 0.0) for k, _ in c]), "the smoothing of the candidates is not passed on to fit_em"),
     }),)))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..mixture import BernoulliMixture, EMStep
 from ..variational import bound_terms, gap, gibbs_bound, log_normaliser, posterior
-from .basic import draw_bars, draw_heatmap
+from .basic import draw_heatmap
 from .controls import explorable
 from .images import draw_images
 from .inputs import array, named_series
@@ -45,7 +45,9 @@ def ceiling(gaps: Tensor | Mapping[str, Tensor], *, title: str = "", says: str =
     edges = np.linspace(min(-values.max() for values in found.values()), max(0.0, *(-values.min() for values in found.values())), 45)
     with drawing(height=3.3) as (figure, axis):
         for (name, values), role in zip(found.items(), ("bound", "q", "prior")):
-            axis.stairs(np.histogram(-values, edges)[0], edges, fill=True, alpha=0.75, color=colour(role), label=name or "bounds")
+            counts = np.histogram(-values, edges)[0]
+            axis.stairs(counts, edges, fill=True, alpha=0.3, color=colour(role), label=f"_area of {name or 'bounds'}")
+            axis.stairs(counts, edges, linewidth=2.2, color=colour(role), label=name or "bounds")  # outlines: both can be followed where they overlap
         axis.axvline(0, color=colour("exact"), linestyle="--", label="log p(x)")
         axis.set(xlabel="bound − log p(x) (nats)", ylabel="number of q's", title=title)
         axis.legend(loc="upper left")
@@ -144,8 +146,7 @@ def judged(images: Tensor, q: Tensor, means: Tensor, *, top: int = 3, says: str 
     n, ranks = len(images), ("likeliest", "second", "third", "fourth", "fifth")[:top]
     with drawing(rows=2, width=1.0 * n + 1.7, height=1.0 * (top + 1) + 1.8, height_ratios=(top + 1, 1.4)) as (figure, axes):
         draw_images(axes[0], tiles, columns=n, row_labels=["test image", *ranks]).axes.set_aspect("auto")
-        draw_bars(axes[1], [""] * n, {name: share[:, i] for i, name in enumerate(ranks)}, stacked=True)
-        axes[1].set(ylabel="q(k | x)", xlim=(-0.5, n - 0.5), ylim=(0, 1), yticks=(0, 0.5, 1))
+        _draw_shares(axes[1], share, ranks)
     return Picture(figure, says=says)
 
 
@@ -170,6 +171,17 @@ def _draw_triangle(axis: Axes, log_joint: Tensor, names: Sequence[str], *, fine:
     axis.set(xlim=(-0.08, 1.08), ylim=(-0.12, CORNERS[2, 1] + 0.1), xticks=[], yticks=[])
     axis.set_axis_off()
     return shown
+
+
+def _draw_shares(axis: Axes, share: Tensor, ranks: Sequence[str]) -> None:
+    """Stacked shares of q, one bar per image, in ever paler shades of the colour of q.  share (N, R)."""
+    bottom, n = np.zeros(len(share)), len(share)
+    for i, (name, height) in enumerate(zip(ranks, share.T.numpy())):
+        axis.bar(np.arange(n), height, 0.7, bottom=bottom, color=colour("q"), alpha=0.72**i, hatch=("", "//", "..", "xx", "\\\\")[i], edgecolor="white", label=name)
+        bottom = bottom + height
+    axis.set(ylabel="q(k | x)", xlim=(-0.5, n - 0.5), ylim=(0, 1), yticks=(0, 0.5, 1), xticks=[])
+    axis.grid(axis="x", visible=False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
 
 
 def _draw_terms(axis: Axes, log_likelihood: Tensor, log_prior: Tensor, q: Tensor) -> None:

@@ -48,7 +48,7 @@ def bracket(rbm: RBM, *, base_means: Mapping[str, Tensor], starts: Mapping[str, 
     def render(*, temperatures: int = TEMPERATURES[0], base: str = next(iter(base_means)), reverse_from: str = next(iter(starts))) -> Picture:
         pair = {"AIS": forward[temperatures, base], "reverse AIS": reverse[temperatures, base, reverse_from]}
         with drawing(width=8.4, height=2.7) as (figure, axis):
-            for place, (name, errors), role in zip((1, 0), pair.items(), ("estimate", "model")):
+            for place, (name, errors), role in zip((1, 0), pair.items(), ("model", "estimate")):
                 _draw_estimates(axis, place, errors, role)
             axis.axvline(0, color=colour("exact"), linestyle="--", label="_exact log Z")
             axis.set_yticks((1, 0), [f"{name}\n{_mean_and_error(errors)}" for name, errors in pair.items()])
@@ -76,7 +76,7 @@ def mistakes(errors: Mapping[str, Mapping[str, float]], *, title: str = "", says
         axis.invert_yaxis()
         ticks = [t for t in (-1000, -100, -10, -1, 0, 1, 10, 100, 1000) if abs(t) <= reach]
         axis.set_xticks(ticks, [str(t).replace("-", "−") for t in ticks])
-        axis.set(xlim=(min(-3.0, 9 * values.min()), max(9.0, 9 * values.max())), xlabel="error of log Z (nats); left: the model looks better than it is", title=title)
+        axis.set(xlim=(min(-3.0, 9 * values.min()), max(9.0, 9 * values.max())), xlabel="error of log Z (nats, logarithmic beyond ±1); left: the model looks better than it is", title=title)
         axis.grid(axis="y", visible=False)
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, borderaxespad=0)
     return Picture(figure, says=says)
@@ -102,8 +102,8 @@ def protocols(images: Mapping[str, Tensor], scores: Mapping[str, float], *, says
         draw_images(axes[0], tiles, columns=len(images), column_labels=list(images)).axes.set_aspect("auto")
         draw_bars(axes[1], list(images), values)
         for place, value in enumerate(values):
-            axes[1].text(place, value, f"{value:.1f}".replace("-", "−"), ha="center", va="top", gid="cell")
-        axes[1].set(ylabel="nats per test image", ylim=(1.18 * values.min(), 0), xlim=(-0.5, len(images) - 0.5))
+            axes[1].text(place, 1.03 * value, f"{value:.1f}".replace("-", "−"), ha="center", va="top", gid="cell")
+        axes[1].set(ylabel="nats per test image", ylim=(1.25 * values.min(), 0), xlim=(-0.5, len(images) - 0.5))
     return Picture(figure, says=says)
 
 
@@ -119,7 +119,9 @@ def league(ours: Mapping[str, tuple[float, float, float]], published: Mapping[st
             axis.errorbar(score, place, xerr=[[score - low], [high - score]], fmt="o" if own else "D", color=shade, markerfacecolor=shade if own else "white", capsize=4, label=name)
             axis.text(score, place + 0.18, f"{score:.1f}".replace("-", "−"), ha="center", va="bottom", fontsize=9.5, color=BLACK, gid="cell")
         axis.set_yticks(range(len(order)), order)
-        axis.set(xlabel="log-likelihood, nats per test image", ylim=(-0.6, len(order) - 0.2))
+        left, right = min(rows[name][0].min() for name in rows), max(rows[name][0].max() for name in rows)
+        room = 0.1 * max(right - left, 1.0)  # for the numbers above the first and the last point
+        axis.set(xlabel="log-likelihood, nats per test image", xlim=(left - room, right + room), ylim=(-0.6, len(order) - 0.2))
     return Picture(figure, says=says)
 
 

@@ -18,7 +18,7 @@
 
 # %% tags=["label-setup"]
 import torch
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, predict_number, reveal
 from deepgen_lib import entropy, gap, gibbs_bound, kl_divergence, log_normaliser, posterior
 torch.set_default_dtype(torch.float64)  # exact work: 16 digits instead of 7
 
@@ -26,7 +26,14 @@ torch.set_default_dtype(torch.float64)  # exact work: 16 digits instead of 7
 # ## 1.1 A sum small enough to do
 #
 # Someone picks one of three pictures, the bar, the diagonal or the cross, with probabilities 0.5, 0.3 and 0.2. Then each of the nine
-# pixels is flipped with probability 1/4. We see the damaged picture $x$. Which picture it was, $h$, stays hidden.
+# pixels is flipped with probability 1/4. We see the damaged picture $x$. Which picture it was, $h$, stays hidden. (Black is 1, white is 0.)
+
+# %% tags=["label-toy-diagram"]
+plots.diagrams.mixture()
+
+# %% [markdown]
+# Read it along the arrows: draw a cause $h$ with the probabilities $\pi$; it decides, through the means $m_k$, how likely each pixel is to be on; draw the pixels $x$. What is grey we see. A dot is a
+# parameter, not drawn at all; a frame says how often its content is repeated ($N$ pictures, $K$ means).
 
 # %% tags=["label-toy"]
 from deepgen_lib import BernoulliMixture
@@ -84,10 +91,11 @@ reveal("1.a", 3, "Neither wish wins alone: some of E_q[f] is given up to keep so
 # > **B1, the Gibbs variational principle.** For any numbers $f_1,\dots,f_K$
 # > $$\log\sum_k e^{f_k}\;=\;\max_q\;\Big\{\,\mathbb{E}_q[f]+H(q)\,\Big\}$$
 # > over all distributions $q$. One $q$ alone reaches the maximum, the Gibbs distribution $q_k=e^{f_k}/Z$, where $Z=\sum_k e^{f_k}$.
-# > (With energies, $f=-E$. Here $Z$ is $p(x)$ and the Gibbs distribution is the posterior $p(h\mid x)$.)
+# > (With energies, $f=-E$. Here $Z=p(x)$, and the Gibbs distribution is the posterior.)
 #
-# Is the compromise the best of *all* $q$? First 10,000 of them, spread evenly; then a climber. The climber knows only the slope of the bound, which
-# in direction $k$ is $f_k-\log q_k-1$. It multiplies each share by $e^{\text{step}\,\cdot\,\text{slope}}$, rescales, and repeats (*mirror ascent*).
+# Is the compromise the best of *all* $q$? First we try 10,000 of them, spread evenly. None may score more than $\log Z$, and none that is far from the
+# Gibbs distribution may come near it. (How far two distributions are apart we measure by their *total variation*, half the sum of $|q_k-p_k|$: 0 when they are
+# equal, 1 when they share nothing.)
 
 # %% tags=["label-random-q", "claim-B1"]
 rng = torch.Generator().manual_seed(1)
@@ -102,6 +110,10 @@ far = (many - posterior(f)).abs().sum(1) / 2 > 0.05
 excess = gibbs_bound(f, many) - log_normaliser(f)
 claim("B1", excess.max(), below=1e-12, says="excess of 10,000 q's over log Z")
 claim("B1", gap(f, many)[far].min(), above=0.005, says="miss of every q further than 0.05 from Gibbs's")
+
+# %% [markdown]
+# Then a climber. It knows only the slope of the bound, which in direction $k$ is $f_k-\log q_k-1$. It multiplies each share by
+# $e^{\text{step}\,\cdot\,\text{slope}}$, rescales, and repeats (*mirror ascent*).
 
 # %% tags=["label-climb"]
 def climb(f, q, *, n_steps=60, sign=1):
@@ -121,7 +133,8 @@ claim("B1", heights.diff()[:30].min(), above=0, says="smallest rise of the first
 print(f"heights: {heights[0]:.4f} at first, {heights[10]:.4f} after 10 steps, {heights[60]:.4f} after 60")
 
 # %% tags=["label-b1-landscape", "picture-B1"]
-plots.gibbs_bound.triangle(f, names=names, path=path[:20], title="Every point is a q, its colour the bound",
+plots.gibbs_bound.triangle(f, names=names, path=path[:20],
+                           title="Every point is a q, its colour its bound",
                            says="The bound over all q: one hill, and a climber that reaches its top.")
 
 # %% [markdown]
@@ -141,10 +154,13 @@ planted_error("B1", (twice - log_normaliser(f)).max(), below=1e-12, says="the en
 
 # %% [markdown]
 # ### Why it is true
-# At the top no small transfer of probability pays, so $f_k-\log q_k$ has the same value $c$ for every $k$. (Not at the edge: where $q_k$ nears 0 its slope is
-# infinite, so giving it a little always pays.) Hence $q_k=e^{f_k-c}$. The shares add up to one, so $e^{c}=\sum_k e^{f_k}$, that is $c=\log Z$. And the height
-# there is the mean of $f_k-\log q_k$, again $c$. The landscape is concave, so this flat point is the summit and the only one. Below, each step is a
-# line of code; the lines must agree on 100 random vectors $f$.
+# 1. At the top no small transfer of probability pays, so $f_k-\log q_k$ has the same value $c$ for every $k$. (The top is not at the edge: where $q_k$
+#    nears 0 its slope is infinite, so giving it a little always pays.)
+# 2. Hence $q_k=e^{f_k-c}$. The shares add up to one, so $e^{c}=\sum_k e^{f_k}$, that is $c=\log Z$.
+# 3. The height there is the mean of $f_k-\log q_k$, again $c$.
+# 4. The landscape is concave, so this flat point is the summit and the only one.
+#
+# Below, each step is a line of code; the lines must agree on 100 random vectors $f$.
 
 # %% tags=["label-b1-derivation", "claim-B1"]
 vectors = [3 * torch.randn(k, generator=rng) for k in (2, 3, 5, 16) for _ in range(25)]
@@ -166,8 +182,14 @@ derivation("B1", {
 # > **B2.** For every $x$ and every distribution $q(h\mid x)$
 # > $$\log p(x)\;\ge\;\sum_h q(h\mid x)\,\log p(x,h)\;-\;\sum_h q(h\mid x)\,\log q(h\mid x).$$
 #
-# The left side is what we want to know, the right side is an average that we can compute. A 3×3 picture has 512 values; with 1,000
-# $q$'s each that is half a million chances to fail.
+# The left side is what we want to know, the right side is an average that we can compute. The notation $q(h\mid x)$ says that each picture may have a
+# guess of its own, and against which arrow it goes:
+
+# %% tags=["label-two-directions"]
+plots.diagrams.inference()
+
+# %% [markdown]
+# There are 512 pictures of 3×3 pixels; with 1,000 $q$'s each that is half a million chances to fail.
 
 # %% tags=["label-b2", "claim-B2"]
 from deepgen_lib import all_states
@@ -207,7 +229,8 @@ for name, miss in misses.items():
     print(f"{name}: the best of 1,000 guesses misses {miss.min():.4f} nats")
 
 # %% tags=["label-b2-ceiling", "picture-B2"]
-display(plots.gibbs_bound.ceiling(misses, says="Random q's stay below log p(x); with 16 states, far below."))
+display(plots.gibbs_bound.ceiling(
+    misses, says="Random q's stay below log p(x); with 16 states, far below."))
 reveal("1.b", 1, "In more dimensions good q's are a smaller part of all q's. A climber follows the slope.")
 
 # %% [markdown]
@@ -264,7 +287,7 @@ plots.gibbs_bound.hanging({name: gibbs_bound(f, q) for name, q in tried.items()}
 # ### Where the gap goes when q is not free
 #
 # An alarm rings. Two causes could set it off: a burglar ($h_1$, prior 0.2) or an earthquake ($h_2$, prior 0.1). Each one that is present sets it
-# off with probability 0.95; false alarms have probability 0.01. Suppose we only allow products, $q(h_1,h_2)=q_1(h_1)\,q_2(h_2)$: one number per
+# off with probability 0.95; without either the alarm is false, with probability 0.01. Suppose we only allow products, $q(h_1,h_2)=q_1(h_1)\,q_2(h_2)$: one number per
 # cause instead of one per combination. With 500 causes that is 500 numbers instead of $2^{500}$.
 
 # %% tags=["label-alarm"]
@@ -375,7 +398,8 @@ q = e_step(start, digits)               # (10000, 20)
 model = m_step(digits, q)
 for name, m in {"after E": start, "after M": model}.items():
     bound, log_p = mixture_bound(m, digits, q), m.log_likelihood(digits)
-    print(f"{name}: bound {bound.mean():.2f}, log-likelihood {log_p.mean():.2f}, gap {(log_p - bound).mean():.2f}")
+    opens = (log_p - bound).mean()
+    print(f"{name}: bound {bound.mean():.2f}, log-likelihood {log_p.mean():.2f}, gap {opens:.2f}")
 
 # %% tags=["label-one-step-claims", "claim-B3", "planted-B3"]
 closed = gap(start.log_joint(digits), q)
@@ -392,7 +416,7 @@ reveal("1.d", 1, "The M-step moves the posterior and q stays behind: a gap opens
 
 # %% [markdown]
 # **What to notice.** The M-step aimed at the bound and raised it from −216.19 to −171.85. The log-likelihood rose further, to −166.13: the difference is the
-# gap that has opened, 5.72 nats, and the next E-step will cash it in. Hence
+# gap that has opened, 5.72 nats, and the next E-step will win it for the bound. Hence
 # $$\log p_{\text{new}}\;\ge\;\text{bound after M}\;\ge\;\text{bound after E}\;=\;\log p_{\text{old}},$$
 # so EM never lowers the likelihood of its training data. Twenty steps:
 
@@ -430,7 +454,11 @@ plots.image_grid(drawn, columns=10, title="20 samples of the model",
 # many causes at once.
 #
 # ### How good is it?
-# The measure is the mean $\log p(x)$ of 10,000 digits that it has never seen, in nats per image. Here the sum is affordable, so it is exact.
+# The measure is the mean $\log p(x)$ of 10,000 digits that it has never seen, in nats per image. Here the sum is affordable, so it is exact. Two marks to
+# guess by: 784 fair coins score $-784\log 2=-543.4$, and a single component, which knows how often each pixel is on and nothing else, scores $-205.8$.
+
+# %% tags=["label-predict-score"]
+predict_number("1.f", "And twenty components, on digits they have never seen?", unit="nats per image")
 
 # %% tags=["label-test", "rtol-0.01"]
 test = load_mnist("test", binarisation="fixed").images.double()
@@ -439,7 +467,8 @@ score = fitted.mixture.log_likelihood(test).mean()
 baseline = single.log_likelihood(test).mean()
 claim("EM", score, between=(-158.5, -155.5), says="20 components on the test digits, nats per image")
 claim("EM", baseline, between=(-206.5, -205), says="one component: independent pixels")
-print(f"20 components {score:.1f}, one component {baseline:.1f}, {score - baseline:.0f} nats apart")
+print(f"784 coins {-784 * torch.tensor(2.0).log():.1f}, one component {baseline:.1f}")
+reveal("1.f", score, f"{score - baseline:.0f} nats better than one component.")
 
 # %% [markdown]
 # **What to notice.** Twenty means instead of one: −157.0 against −205.8, 49 nats per image. On the same test digits, but
@@ -458,7 +487,8 @@ plots.gibbs_bound.judged(test[chosen], q_test[chosen], fitted.mixture.means,
 # %% tags=["label-sure"]
 sure = (q_test.max(1).values > 0.99).double().mean()
 claim("EM", sure, between=(0.88, 0.94), says="share of test digits with one component above 0.99")
-claim("EM", entropy(q_test).mean(), between=(0.02, 0.05), says="mean entropy of q on the test digits, nats")
+claim("EM", entropy(q_test).mean(), between=(0.02, 0.05),
+      says="mean entropy of q on the test digits, nats")
 
 # %% [markdown]
 # **What to notice.** With 784 pixels as witnesses the posterior is nearly always a point: for 88 to 94 % of the test digits one component takes over 99 %. Only
@@ -504,7 +534,7 @@ reveal("1.e", 3, "Five digits per component are memorised, not described.")
 # | its maximum | $\log p(x)=\log\sum_h p(x,h)$, at $q=p(h\mid x)$ | `log_normaliser(log_joint)`, `posterior(log_joint)` |
 # | what it misses (B3) | $\mathrm{KL}(q\,\Vert\,p(h\mid x))\ge0$ | `gap(log_joint, q)`, `kl_divergence(q, p)` |
 # | three terms (B4) | $\mathbb{E}_q[\log p(x\mid h)]+\mathbb{E}_q[\log p(h)]+H(q)$ | `bound_terms(log_likelihood, log_prior, q)` |
-# | for a VAE | $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$ | |
+# | the same for a VAE | $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$ | chapter 8 |
 # | EM, E-step | $q(k\mid x)\leftarrow p(k\mid x)$ | `e_step(mixture, x)` |
 # | EM, M-step | $\pi_k\leftarrow\frac1N\sum_n q_{nk},\quad m_k\leftarrow\sum_n q_{nk}x_n\big/\sum_n q_{nk}$ | `m_step(x, q)` |
 #
@@ -530,9 +560,10 @@ claim("EM", missed.mean(), between=(0.005, 0.04), says="mean gap of a point mass
 # Between 0.005 and 0.04 nats: on these data a hard choice costs next to nothing, because the posterior is nearly a point anyway.
 #
 # ## Where this goes next
-# [Chapter 2](02_rbm.ipynb) takes 500 hidden causes at once. There the posterior is a product and costs nothing, but another sum appears: the $Z$ of the whole
-# model. B1 bounds $\log Z$ from *below*; it enters $\log p(x)$ with a minus sign, so that is the wrong side
-# for training. Chapters 2 and 3 find other ways. Stacking RBMs (chapters 4 to 6) climbs the *prior* term of B4 alone. A VAE (chapter 8) lets a network compute $q$.
+# - [Chapter 2](02_rbm.ipynb) takes 500 hidden causes at once. There the posterior is a product and costs nothing, but another sum appears: the $Z$ of the
+#   whole model. B1 bounds $\log Z$ from *below*; it enters $\log p(x)$ with a minus sign, so that is the wrong side for training. Chapters 2 and 3 find other ways.
+# - Stacking RBMs (chapters 4 to 6) climbs the *prior* term of B4 alone.
+# - A VAE (chapter 8) lets a network compute $q$.
 #
 # **Exercises:** [open them here](../exercises/01_gibbs_bound/01_gibbs_bound.ipynb). Six of them, from one line to an hour, with checks that know what
 # usually goes wrong.

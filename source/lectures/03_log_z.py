@@ -18,7 +18,7 @@
 
 # %% tags=["label-setup"]
 import math, torch
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, predict_number, reveal
 from deepgen_lib import RBM, all_states, log_partition, sum_softplus, visible_log_prob
 torch.set_num_threads(1)
 
@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 # ## 3.1 A sum with a short way
 #
 # First a model so small that nothing about it stays hidden. Twelve pixels and eight hidden units. Every unit pushes all units of the other layer to be on, and
-# each is reluctant by itself: a **light switch**, nearly all on or nearly all off.
+# each is reluctant by itself: a **light switch**, nearly all on (black) or nearly all off.
 
 # %% tags=["label-toy"]
 rng = torch.Generator().manual_seed(7)
@@ -82,11 +82,11 @@ plots.table({"terms": terms, "ten million a second": times}, columns=n_units,
 #
 # ## 3.2 A mean instead of a sum
 #
-# Take a **base model** whose normaliser we know: the pixels independent, with means $m_i$, the hidden units free. With $a_i=\log\frac{m_i}{1-m_i}$
+# Take a **base model** $p_0=f_0/Z_0$ whose normaliser we know: the pixels independent, with means $m_i$, the hidden units free. With $a_i=\log\frac{m_i}{1-m_i}$
 # $$f_0(v)=2^{H}e^{a^\top v},\qquad \log Z_0=H\log 2+\sum_i\log(1+e^{a_i}).$$
 # With $f_1(v)=e^{-F(v)}$ the unknown constant is a mean under the base model:
 # $$\frac{Z}{Z_0}=\sum_v p_0(v)\,\frac{f_1(v)}{f_0(v)}=\mathbb{E}_{p_0}[w],\qquad w=\frac{f_1(v)}{f_0(v)}.$$
-# So draw from $p_0$ and average the weights. To have it ready for later, $f_t$ for every $t$ between 0 and 1:
+# So draw from $p_0$ and average the weights. The code computes $f_t$ for every $t$ between 0 and 1, which the next section needs; here only $t=0$ and $t=1$ occur:
 # $$\log f_t(v)=(1-t)\,a^\top v+t\,b^\top v+\sum_j\log\big(1+e^{t(c_j+(vW)_j)}\big).$$
 
 # %% tags=["label-one-step"]
@@ -119,10 +119,27 @@ planted_error("03.2", (miss - 8 * math.log(2)).abs(), below=1e-10, says="H log 2
 #
 # ## 3.3 Many small steps
 #
+# From the base to the switch is a long way. In between lie the distributions $p_t=f_t/Z_t$, each close to its neighbours. Here they are, by the number of pixels that
+# are on:
+
+# %% tags=["label-bridge"]
+n_on, bridge = states.sum(1).long(), {}
+for t in (0, 0.4, 0.7, 0.85, 1):
+    p_t = torch.softmax(log_f(toy, a, t, states), 0)
+    bridge[f"t = {t:g}"] = torch.zeros(13).double().index_add(0, n_on, p_t)
+plots.lines(range(13), bridge, xlabel="pixels that are on, of 12", ylabel="probability",
+            says="From fair coins (t = 0) to the switch (t = 1), one small change after the other.")
+
+# %% [markdown]
+# As $t$ grows, the heap in the middle moves up and a second, small one forms at the dark end: no step changes much.
+#
 # **Annealed importance sampling** (Neal 2001) walks from the base to the model through $t_0=0<t_1<\dots<t_K=1$. Each $p_t$ is again an RBM, with weights $tW$, hidden
 # biases $tc$ and visible biases $(1-t)a+tb$, so it has Gibbs steps of its own. A chain starts at the base and at every temperature does two things, in this order:
 # 1. **weigh** where it stands: multiply its weight by $f_{t_{k+1}}(v)/f_{t_k}(v)$;
 # 2. **move**: one Gibbs step that leaves $p_{t_{k+1}}$ as it is.
+
+# %% tags=["label-annealing-diagram"]
+plots.diagrams.annealing()
 
 # %% tags=["label-ais"]
 from deepgen_lib import sample_bernoulli
@@ -149,7 +166,7 @@ print(f"estimate of log Z: {estimate:.3f}, exact: {log_z:.3f}")
 print(f"share of the heaviest of 1,000 chains: {annealed.softmax(0).max():.4f}")
 claim("03.2", (estimate - log_z).abs(), below=0.2, says="error with 1,000 chains, nats")
 plots.histogram({"1 step": log_w + log_z_base, "100 steps": annealed + log_z_base},
-                xlabel="log Z as one chain sees it (nats)",
+                xlabel="log Z as one chain sees it (nats)", mark={"exact": log_z},
                 says="One step: nearly all chains see too little. 100: all see nearly the same.")
 
 # %% [markdown]
@@ -166,7 +183,7 @@ predict("3.b", "The chains never catch up with p_t. So the mean weight E[w] is",
 #
 # Think of a crowd of infinitely many chains, each with its weight, and ask how much weight stands on each state. At first it is $p_0=f_0/Z_0$. Weighing turns $f_0/Z_0$ into
 # $f_{t_1}/Z_0$. Moving, by a step that leaves $p_{t_1}\propto f_{t_1}$ as it is, changes nothing. And so on to $f_1/Z_0$, whose total is $Z/Z_0$. On an RBM with 16 visible states we
-# can follow the whole crowd without drawing a single number.
+# can follow the whole crowd without drawing a single number. First, one rung of the ladder from base to model:
 
 # %% tags=["label-crowd"]
 from deepgen_lib import random_rbm
@@ -178,6 +195,9 @@ def between(rbm, a, t):
     new.load_state_dict({"W": t * rbm.W, "b": (1 - t) * a + t * rbm.b, "c": t * rbm.c})
     return new
 
+# %% [markdown]
+# Then the crowd on its way up the ladder: its weight on each of the 16 states, multiplied (weigh), then carried on by the transition table of chapter 2 (move).
+
 # %% tags=["label-follow"]
 def follow(ladder, *, move_first=False, weigh=True):
     """Weight on each state after the last rung.  -> (2**V,)"""
@@ -187,6 +207,9 @@ def follow(ladder, *, move_first=False, weigh=True):
         move = gibbs_transition_matrix(new)
         crowd = (crowd @ move) * ratio if move_first else (crowd * ratio) @ move
     return crowd
+
+# %% [markdown]
+# And a hundred random ladders to try it on, coarse ones with uneven rungs:
 
 # %% tags=["label-crowd-derivation"]
 def random_ladder(seed, n_steps=4):
@@ -218,7 +241,9 @@ reveal("3.b", 1, "What the chains lack, their weights carry.")
 lagging = follow(ladder, weigh=False)
 shares = {"model": target, "weighted crowd": crowd / crowd.sum(), "crowd alone": lagging}
 print(f"of the crowd alone {(target - lagging).abs().sum() / 2:.2f} stand on the wrong state")
-plots.bars(range(16), shares, xlabel="state v", ylabel="share",
+seen = torch.stack([*shares.values()]).amax(0) > 0.005       # the other states hold next to nothing
+bits = ["".join(str(int(bit)) for bit in state) for state in all_states(4)[seen]]
+plots.bars(bits, {name: share[seen] for name, share in shares.items()}, xlabel="state v", ylabel="share",
            says="The crowd lags behind the model; with its weights it is the model.")
 
 # %% [markdown]
@@ -273,7 +298,10 @@ plots.lines(counts, {"forward": forward, "reverse": reverse, "exact": exact.expa
 # between the paths that chains take forwards and backwards. With many chains the logarithm of their *mean* weight does much better than one chain, and stays on the same side on average.
 #
 # ### On average is not always
-# A single estimate may fall on either side: AIS gives no bound that you could rely on in one run. Here are 100 runs on the switch, each with 20 chains and 10 temperatures.
+# The bound holds for the mean of many runs. And for a single one? We run AIS 100 times on the switch, each with 20 chains and 10 temperatures.
+
+# %% tags=["label-predict-above"]
+predict_number("3.h", "Which share of the 100 forward estimates lies above the true log Z? (0 to 1)")
 
 # %% tags=["label-sandwich"]
 from deepgen_lib import ais_log_partition, reverse_ais_log_partition
@@ -299,9 +327,11 @@ planted_error("03.4", in_errors["reverse"], below=3, says="reverse taken for for
 for name, x in runs.items():
     print(f"{name}: mean error {mean[name]:+.2f} ± {error[name]:.2f} nats;",
           f"{(x > log_z).double().mean():.2f} of the runs lie above log Z")
+reveal("3.h", (runs["forward"] > log_z).double().mean(), within=0.05)
 
 # %% [markdown]
-# **What to notice.** The means lie where they should, 0.22 nats below and 0.30 above. But of the single forward runs a share of 0.29 lies *above* $\log Z$. Whoever calls one AIS run a lower bound is wrong three times in ten.
+# **What to notice.** The means lie where they should, 0.22 nats below and 0.30 above. But of the single forward runs a share of 0.29 lies *above* $\log Z$. A single estimate may fall on
+# either side; whoever calls one AIS run a lower bound is wrong three times in ten.
 #
 # ### What the error bar says
 # `ais_log_partition` also gives `low` and `high`: the mean weight plus and minus three of its standard errors, as the weights that *were seen* suggest, and `effective_chains`, between 1 (one chain
@@ -561,7 +591,7 @@ for attempt in (lambda: ais(pcd, raw, [0.0, 0.5, 1.0], 10, G(0)), library):
     try:
         attempt()
     except ValueError as refused:
-        print(refused)
+        print(str(refused).partition(",")[0])                # the rest says what to do
 
 # %% tags=["label-test-means"]
 from deepgen_lib import bernoulli_log_likelihood
@@ -646,8 +676,8 @@ ours = {"pixel means (exact)": [honest.item()] * 3,
         "RBM-16, PCD (exact)": [small_score] * 3,
         "RBM-500, ten seconds": score(short, z_short),
         "RBM-500, nine minutes": score(long, z_long)}
-published = {"RBM-500, CD-1, published: about": -125.5,
-             "RBM-500, CD-25, published: about": -86.3}
+published = {"RBM-500, CD-1 (published, about)": -125.5,
+             "RBM-500, CD-25 (published, about)": -86.3}
 
 # %% tags=["label-league", "rtol-0.05", "atol-4.0"]
 best = ours["RBM-500, nine minutes"][0]

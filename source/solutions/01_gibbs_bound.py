@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Exercises 1 · The Gibbs bound
 #
-# Six exercises for [chapter 1](../../notebooks/01_gibbs_bound.ipynb). Write your lines where a cell says so, run it, then run the check below it.
-# A check accepts every right answer, however it is written, and says what a wrong one looks like.
+# Six exercises for [chapter 1](../../notebooks/01_gibbs_bound.ipynb). Where a cell says `raise NotImplementedError()`, put your
+# lines in its place; where it says `None`, put your answer there. Run the cell, then the check below it. A check accepts every right answer, however
+# it is written, and says what a wrong one looks like.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -21,15 +22,15 @@ from deepgen_lib import checks, gibbs_bound, hint, plots, start_over
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# ## 1.1 One number, three ways   (core, 15 minutes, one or two lines each)
+# ## 1.1 One number, three ways   (core, 15 minutes)
 #
-# Code the bound in the three forms of B1, B4 and B3. They must agree, so each one checks the others.
+# Code the bound in the three forms of B1, B4 and B3. They must agree, so each one checks the others. One or two lines each.
 #
 # | function | formula | arguments |
 # |:--|:--|:--|
 # | `energy_and_entropy` | $\mathbb{E}_q[f]+H(q)$ | $f=\log p(x,h)$ and $q$, both `(B, K)` |
 # | `reconstruction_and_prior` | $\mathbb{E}_q[\log p(x\mid h)]-\mathrm{KL}(q\,\Vert\,p(h))$ | $\log p(x\mid h)$ `(B, K)`, $\log p(h)$ `(K,)`, $q$ `(B, K)` |
-# | `log_p_and_gap` | $\log p(x)-\mathrm{KL}(q\,\Vert\,p(h\mid x))$ | $f$ and $q$ |
+# | `log_p_and_gap` | $\log p(x)-\mathrm{KL}(q\,\Vert\,p(h\mid x))$ | $f$ and $q$, both `(B, K)` |
 #
 # Each returns one number per row, `(B,)`. The point is to write it with torch alone, without the functions of the library; no check looks
 # how you did it. Some $q$ contain zeros.
@@ -67,12 +68,14 @@ checks.three_forms(energy_and_entropy, reconstruction_and_prior, log_p_and_gap, 
 # Exactly one of two switches is on, each with probability one half, and we do not know which: $p(h_1,h_2\mid x)$ is 1/2 at 01 and at 10. This is
 # XOR. We only allow products, $q(h_1,h_2)=q_1(h_1)\,q_2(h_2)$, given by two numbers $a=q(h_1{=}1)$ and $b=q(h_2{=}1)$.
 #
-# Write `best_product(log_joint)`: the $(a,b)$ with the largest bound, for any `log_joint` of shape `(2, 2)` (rows are $h_1=0,1$, columns $h_2=0,1$). A
-# fine grid will do. You may use `gibbs_bound(log_joint.flatten(), q)`, with $q$ in the order 00, 01, 10, 11. The check tries XOR and two other tables. Its
-# XOR is softened, so that no logarithm is infinite: `log_joint` is $\log\frac12$ at 01 and 10, and −20 (not $-\infty$) at 00 and 11, a probability of
-# $2\cdot10^{-9}$. Your $(a,b)$ is right when its gap is within 0.01 nats of the smallest.
+# **First** write `best_product(log_joint)`: the $(a,b)$ with the largest bound, for any `log_joint` of shape `(2, 2)` (rows are $h_1=0,1$, columns $h_2=0,1$).
+# - A fine grid will do, all its points in one tensor: a loop over 201 × 201 of them takes a minute.
+# - You may use `gibbs_bound(log_joint.flatten(), q)`, with $q$ in the order 00, 01, 10, 11.
+# - The check tries XOR and two other tables. Its XOR is softened, so that no logarithm is infinite: `log_joint` is $\log\frac12$ at 01 and 10, and −20 (not
+#   $-\infty$) at 00 and 11, a probability of $2\cdot10^{-9}$.
+# - Your $(a,b)$ is right when its gap is within 0.01 nats of the smallest.
 #
-# Then say what the best product misses on XOR, in nats: `xor_gap`. **Predict it before you compute it.**
+# **Then** say what the best product misses on XOR: `xor_gap`, in nats, to three decimals. Predict it before you compute it.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_product(log_joint):
@@ -85,7 +88,7 @@ def best_product(log_joint):
     return torch.stack([on[row], on[column]])
     ### END SOLUTION
 
-# and a number, in nats:  xor_gap = ...
+xor_gap = None  # a number, in nats
 ### BEGIN SOLUTION
 xor_gap = 0.6931  # log 2: q sits on one of two equally likely states, each of log(1/2)
 ### END SOLUTION
@@ -97,7 +100,8 @@ checks.best_product(best_product, xor_gap, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Look at it: two summits of equal height, one for each explanation, and a saddle at (1/2, 1/2) between them. A product has to choose.
+# Look at it: two summits, one for each explanation, and a saddle near (1/2, 1/2) between them. A product has to choose. (The two explanations have 0.498 and 0.500
+# here, so that it is clear which one is starred.)
 
 # %% tags=["label-xor-picture"]
 xor = torch.log(torch.tensor([[0.001, 0.498], [0.500, 0.001]]))
@@ -115,7 +119,7 @@ plots.gibbs_bound.product_landscape(xor, says=says)
 # | **E** (`q_old` becomes `e_step(mixture, x)`) | ? | ? |
 # | **M** (`mixture` becomes `m_step(x, q)`) | ? | ? |
 #
-# One of the four is zero whatever the data. Which? `mixture_bound(mixture, x, q)` gives the bound of each picture.
+# One of the four is zero whatever the data. Which? (Compute it or write 0: both pass.) `mixture_bound(mixture, x, q)` gives the bound of each picture.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 from deepgen_lib import e_step, m_step
@@ -160,11 +164,11 @@ checks.my_m_step(my_m_step, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 1.5 The E-step, without underflow   (stretch, 15 minutes, three lines)
+# ## 1.5 The E-step, without underflow   (stretch, 15 minutes)
 #
 # By B1 the best $q$ is $e^{f_k}/Z$. For a digit $f_k\approx-200$, and for a hard one −900, where `exp` gives zero and $q$ becomes 0/0. Write
 # `my_e_step(f)` for `f` of shape `(B, K)`, which returns $q$ `(B, K)` and $\log p(x)$ `(B,)`. The point is to write it with `exp`, `log`, `max` and `sum`;
-# a ready-made function that does it all would pass the check, and teach you nothing.
+# a ready-made function that does it all would pass the check, and teach you nothing. Three lines.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-1-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def my_e_step(f):
@@ -215,10 +219,14 @@ checks.validation_scores(validation_scores, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Then** use it: 1,000 training digits, the first 2,000 of the validation set, and candidates of your own. Widen the list where its best lies at an edge.
-# Report one test score. A score worse (more negative) than −165 means that you have not looked far yet; −160 or better is good. In three sentences: what does
-# $s$ mend that a smaller $K$ does not? Why do the validation and the test score differ, and in which direction does choosing on the validation set bias its
-# score? What if you had chosen by the test set?
+# **Then** use it: 1,000 training digits, the first 2,000 of the validation set, and candidates of your own (each takes one to four seconds). Widen the list where its
+# best lies at an edge. Report one test score. A score worse (more negative) than −165 means that you have not looked far yet; −160 or better is good.
+#
+# **Last**, in three sentences:
+# 1. What does $s$ mend that a smaller $K$ does not?
+# 2. Why do the validation and the test score differ, and in which direction does choosing on the validation set bias its score? (Your own difference may well point
+#    the other way: the mean of 2,000 scores has a standard error of about 1.1 nats.)
+# 3. What if you had chosen by the test set?
 
 # %% tags=["label-project-data"]
 from deepgen_lib import load_mnist
@@ -247,7 +255,7 @@ print(f"K = {k}, s = {s}: test score {score:.1f} nats per image")
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-1-6", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Your three sentences on 1.6
 #
-# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+# 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions (folder `solutions/` of the course).
 #
 # | points | your text |
 # |:--|:--|
@@ -261,6 +269,6 @@ print(f"K = {k}, s = {s}: test score {score:.1f} nats per image")
 #
 # <!-- BEGIN SOLUTION -->
 # A smaller $K$ gives each component more digits, but it still has pixels that none of its digits had on, and one drop of ink there costs up to 13.8 nats; smoothing mends exactly this and keeps the shapes, so $s$ helps at every $K$.
-# The two scores differ because the two sets hold other digits (here those of the test set are a little easier), and choosing the best of several candidates pushes the validation score upwards, since part of what made it the best is luck.
+# The two scores differ because the two sets hold other digits (here those of the test set happen to be a little easier, within the standard error of 1.1 nats), and choosing the best of several candidates pushes the validation score upwards, since part of what made it the best is luck.
 # Had the test set chosen, its own score would hold that luck, and no set would be left to tell how much of it is luck.
 # <!-- END SOLUTION -->

@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Exercises 3 · The missing constant
 #
-# Seven exercises for [chapter 3](../../notebooks/03_log_z.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("3.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("3.1")` gives you the untouched start.
+# Seven exercises for [chapter 3](../../notebooks/03_log_z.ipynb). Where a cell says `raise NotImplementedError()`, put your lines in its place; where it says `None`, put your answer there.
+# Run the cell, then the check below it, which knows what usually goes wrong.
+#
+# Stuck? `hint("3.1")` gives a nudge, then an equation, then pseudo-code, one at each call. `start_over("3.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -113,12 +115,12 @@ checks.anneal(anneal, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 3.5 Both sides of the truth   (stretch, 20 minutes, four lines and six answers)
+# ## 3.5 Both sides of the truth   (stretch, 20 minutes)
 #
 # Forward AIS was run $R$ times with $N$ chains, and reverse AIS as often, from exact samples. Row $r$ of each matrix holds the log-weights of run $r$. Give the mean over the runs of both estimates
 # of $\log Z$. Remember what a reverse weight estimates: $\mathbb{E}[w]=Z_0/Z$.
 #
-# Then judge six statements: `True` or `False`.
+# Then judge six statements: write `True` or `False` for each `None`.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-3-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def bracket(forward, reverse, log_z_base):
@@ -184,20 +186,21 @@ checks.two_scores(two_scores, ranking, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 3.7 Build the perfect cheat   (project, 40 minutes, three lines and a sheet of paper)
+# ## 3.7 Build the perfect cheat   (project, 40 minutes)
 #
 # Reconstruction error is a measure that one can win without a model. Prove it: give an RBM on $n$ pixels that
 # - reconstructs **every** one of the $2^n$ pictures with an error below 0.01, and
 # - believes in none: no picture gets a log-likelihood above that of fair coins, $-n\log2$ (0.01 nats more are forgiven).
 #
-# Use at most 12 hidden units and numbers from −100 to 100. Many answers are right. Before you write code, take one pixel with one hidden unit and add up the four states.
+# Use at most 12 hidden units and numbers from −100 to 100. Many answers are right. Three lines are enough; before you write them, take one pixel with one hidden unit and add up the four states.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-3-7", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cheat(n):
     """W (n, H), b (n,), c (H,) of an RBM that reconstructs everything and knows nothing."""
     ### BEGIN SOLUTION
-    s = 24.0                                                 # v = 0: 1 + e^c;  v = 1: e^b (1 + e^(s+c)); equal at b = c = -s/2
-    return s * torch.eye(n).double(), torch.full((n,), -s / 2).double(), torch.full((n,), -s / 2).double()
+    s = 24.0           # v = 0: 1 + e^c;  v = 1: e^b (1 + e^(s+c)); equal at b = c = -s/2
+    half = torch.full((n,), -s / 2).double()
+    return s * torch.eye(n).double(), half, half.clone()
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-7", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -209,7 +212,7 @@ checks.cheat(cheat, seed=1)
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-3-7", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Your sheet of paper for 3.7
 #
-# Write down why your machine reconstructs every picture, why none gets more than fair coins, and how large its numbers must be. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+# Write down why your machine reconstructs every picture, why none gets more than fair coins, and how large its numbers must be. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions (folder `solutions/` of the course).
 #
 # | points | your text |
 # |:--|:--|

@@ -12,7 +12,7 @@ from deepgen_lib import plots
 from deepgen_lib.plots import diagrams
 from deepgen_lib.plots.diagram import FILLS, KINDS, UNIT, Diagram
 
-NAMES = sorted(name for name, value in vars(diagrams).items() if inspect.isfunction(value) and not name.startswith("_"))
+NAMES = sorted(name for name, value in vars(diagrams).items() if inspect.isfunction(value) and value.__module__.startswith(diagrams.__name__) and not name.startswith("_"))
 ARROWS, LINES, Q, FLOW, BACK = "arrows of the model", "lines without direction", "arrows of q", "arrows of computation", "gradients"
 
 

@@ -88,7 +88,7 @@ def test_used_writes_nats_and_marks_who_hardly_speaks():
     figure = nvae_kl.used({"a": [3.0, 0.6], "b": [0.6, 2.0]}, dimensions=[10, 100]).figure
     assert [[text.get_text() for text in axis.texts] for axis in figure.axes] == [["3.0", "0.6"], ["0.6", "2.0"]]
     assert [[bar.get_height() for bar in axis.patches if bar.get_hatch()] for axis in figure.axes] == [[0.6], []]
-    assert sorted(bar.get_height() for bar in figure.axes[0].patches) == [0.6, 3.0] and title(figure.axes[0]) == "a: 3.6"
+    assert sorted(bar.get_height() for bar in figure.axes[0].patches) == [0.6, 3.0] and title(figure.axes[0]) == "a:\n3.6 nats in all"
 
 
 @pytest.mark.parametrize("draw, message", [

@@ -32,7 +32,7 @@ def _posteriors(rng):
 
 
 relative_kl = register(Exercise(
-    id="12.1", name="relative_kl", title="The divergence in four terms", level="core", minutes=10, chapter=CHAPTER,
+    id="12.1", name="relative_kl", title="The divergence in four terms", level="core", minutes=5, chapter=CHAPTER,
     success="zero at no difference, never negative, nats for each picture",
     hints=("*Nudge.* Start from E_q[log q - log p]. The 2π cancel, and so does mu: only how far q's mean is from it matters.",
            r"*Equation.* $-\log\Delta\sigma-\frac12+\frac{\Delta\mu^2+\sigma^2\Delta\sigma^2}{2\sigma^2}$ for one dimension; add up over dimensions.",
@@ -41,6 +41,8 @@ relative_kl = register(Exercise(
         right=_kl, inputs=_posteriors, axes=("B",),
         misconceptions={
             "log dsigma": (_terms(lambda d, t, s: 0.5 * (d**2 / s**2 + t**2 - t.log() - 1)), "you take the logarithm of dsigma; it is that of its square, twice as much. Yours goes below zero at dmu = 0, dsigma = 0.8"),
+            "dsigma a logarithm": (_terms(lambda d, t, s: 0.5 * (d**2 / s**2 + (2 * t).exp() - 2 * t - 1)), "you take dsigma for a logarithm, as the library's function does; here it is the factor itself"),
+            "log outside the half": (_terms(lambda d, t, s: 0.5 * (d**2 / s**2 + t**2 - 1) - (t**2).log()), "your logarithm stands outside of the half: ½ log dsigma², which is log dsigma once"),
             "dsigma not squared": (_terms(lambda d, t, s: 0.5 * (d**2 / s**2 + t - (t**2).log() - 1)), "dsigma is not squared: q's variance in units of the prior's is dsigma²"),
             "dmu not squared": (_terms(lambda d, t, s: 0.5 * (d / s**2 + t**2 - (t**2).log() - 1)), "dmu is not squared: a shift to either side costs the same (with dmu = 1 one does not see it)"),
             "sigma not squared": (_terms(lambda d, t, s: 0.5 * (d**2 / s + t**2 - (t**2).log() - 1)), "dmu² is divided by sigma; the prior's variance, sigma², belongs there"),
@@ -71,21 +73,23 @@ def _two_normals(rng):
     return {"3 numbers": case(3), "2 pictures, 4 numbers": case(2, 4)}
 
 
-_Q = {"all": "every normal q can be written relative to p", "own": "the head that says dmu and dsigma has weights of its own", "tied": "the formula of N5 is what is called weight tying",
+_Q = {"all": "every normal q can be written relative to p", "own": "the head that says dmu and dsigma has weights of its own", "tied": "the formula of N5 by itself makes p and q use the same weights",
       "mean": "the KL of a relative q depends on the prior's mean", "zero": "a relative q whose head says (0, 1) has KL 0, whatever p is"}
 _ANSWERS = {_Q["all"]: True, _Q["own"]: True, _Q["tied"]: False, _Q["mean"]: False, _Q["zero"]: True}
 
 beside_the_prior = register(Exercise(
-    id="12.2", name="beside_the_prior", title="There and back", level="core", minutes=15, chapter=CHAPTER,
+    id="12.2", name="beside_the_prior", title="There and back", level="core", minutes=10, chapter=CHAPTER,
     success="nothing is lost either way: both ways can write the same posteriors",
     hints=("*Nudge.* A mean moves by adding, a scale by multiplying. Which two operations undo that?",
            r"*Equation.* $\Delta\mu=\mu_q-\mu_p$, $\Delta\sigma=\sigma_q/\sigma_p$; back: $\mu_p+\Delta\mu$, $\sigma_p\,\Delta\sigma$.",
-           "*Pseudo-code.* `mu_q - mu_p, sigma_q / sigma_p`; `mu_p + dmu, sigma_p * dsigma`. The questions: 12.1, 12.3 and 12.5 of the chapter."),
+           "*Pseudo-code.* `mu_q - mu_p, sigma_q / sigma_p`; `mu_p + dmu, sigma_p * dsigma`. The questions: sections 12.1, 12.3 and 12.5."),
     parts=(
         Part(name="relative", right=_relative, inputs=_two_normals, misconceptions={
             "subtracted scales": (lambda m, s, n, t: (n - m, t - s), "scales are divided, not subtracted: dsigma is a factor, and never negative"),
             "upside down": (lambda m, s, n, t: (n - m, s / t), "dsigma is upside down: q's scale over the prior's"),
             "prior minus q": (lambda m, s, n, t: (m - n, t / s), "dmu has the wrong sign: q's mean minus the prior's"),
+            "seen from q": (lambda m, s, n, t: (m - n, s / t), "that is p seen from q; q seen from p is asked: q minus p, q over p"),
+            "stacked": (lambda m, s, n, t: torch.stack((n - m, t / s)), "return the two with a comma between them, not one tensor that holds both"),
             "in sigmas": (lambda m, s, n, t: ((n - m) / s, t / s), "dmu is a plain difference here, not counted in sigmas: the formula divides by sigma² itself"),
             "log": (lambda m, s, n, t: (n - m, (t / s).log()), "that is the logarithm of dsigma; give dsigma"),
             "unchanged": (lambda m, s, n, t: (n, t), "that is q outright; write it relative to p"),
@@ -100,7 +104,7 @@ beside_the_prior = register(Exercise(
         Part(name="answers", right=_ANSWERS, misconceptions={
             "less expressive": ({_Q["all"]: False}, "subtract the means and divide the scales: any normal q has a dmu and a dsigma. The relative way is no less expressive"),
             "shared head": ({_Q["own"]: False}, "what is shared is the path down; dmu and dsigma come from q's own head"),
-            "weight tying": ({_Q["tied"]: True}, "tying weights means that two things use the same ones. The formula ties none; the shared path does"),
+            "weight tying": ({_Q["tied"]: True}, "the formula ties nothing: dmu and dsigma come from a head with weights of its own. What p and q share is the path down, with or without this formula"),
             "mean counts": ({_Q["mean"]: True}, "mu does not occur in the formula: q moves along with it"),
             "not zero": ({_Q["zero"]: False}, "dmu = 0, dsigma = 1 is q = p, for any p"),
         })),
@@ -142,13 +146,15 @@ who_is_taught = register(Exercise(
     success="the prior's scale learns from the KL, its mean does not, and detaching would silence both",
     hints=("*Nudge.* Write the KL in dmu, log dsigma and log sigma. Is mu in it at all?",
            r"*Equation.* $\frac12(\Delta\mu^2e^{-2\log\sigma}+e^{2\log\Delta\sigma}-2\log\Delta\sigma-1)$; differentiate in $\log\sigma$: $-\Delta\mu^2/\sigma^2$.",
-           "*Pseudo-code.* `zeros`, `-(dmu / sigma)**2`, `dmu / sigma**2`, `exp(2 * log_dsigma) - 1`, or autograd on the summed KL with materialize_grads=True. The questions: 12.3 of the chapter."),
+           "*Pseudo-code.* `zeros`, `-(dmu / sigma)**2`, `dmu / sigma**2`, `exp(2 * log_dsigma) - 1`, or autograd on the summed KL with materialize_grads=True. The questions: section 12.3."),
     parts=(
         Part(name="slopes", right=_slopes, inputs=_four, misconceptions={
             "detached": (_change(sigma=lambda m, s, d, t: torch.zeros_like(s)), "detaching the prior: you say that the KL teaches its scale nothing. sigma stands under dmu², so it does"),
             "mean taught": (_change(mu=lambda m, s, d, t: -d * torch.exp(-2 * s)), "you let the KL teach the prior's mean; it cancels, q moves along"),
             "absolute": (_absolute_slopes, "these are the slopes of an absolute q, which stays behind when the prior moves"),
             "in sigma": (_change(sigma=lambda m, s, d, t: -d**2 * torch.exp(-3 * s)), "that is the slope in sigma; the network says log sigma, so multiply by sigma"),
+            "in both scales": (_change(sigma=lambda m, s, d, t: -d**2 * torch.exp(-3 * s), dsigma=lambda m, s, d, t: torch.exp(t) - torch.exp(-t)),
+                               "these are slopes in sigma and dsigma; the network says their logarithms: multiply by sigma, and by dsigma"),
             "sign in sigma": (_change(sigma=lambda m, s, d, t: (d / torch.exp(s)) ** 2), "a wider prior makes the shift cheaper: the slope in log sigma is negative"),
             "posterior's variance": (_change(dmu=lambda m, s, d, t: d * torch.exp(-2 * s - 2 * t)), "you divide by the posterior's variance; dmu is measured in the prior's sigma²"),
             "sigma once": (_change(dmu=lambda m, s, d, t: d * torch.exp(-s)), "dmu is to be divided by sigma², not by sigma"),

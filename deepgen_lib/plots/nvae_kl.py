@@ -33,10 +33,10 @@ def beside(cases: Mapping[str, ResidualNormal], *, says: str = "") -> Picture:
         raise ValueError("beside: a case holds several normals, expected one; pick an entry of each of its four parts")
     low = min(float((min(m[0] - 3.5 * s[0], n[0] - 3.5 * t[0]))) for m, s, n, t in ends.values())
     high = max(float((max(m[0] + 3.5 * s[0], n[0] + 3.5 * t[0]))) for m, s, n, t in ends.values())
-    with drawing(columns=len(ends), width=min(3.6 * len(ends), 11.0), height=2.9, sharex=True, sharey=True, squeeze=False) as (figure, axes):
+    with drawing(columns=len(ends), width=min(3.6 * len(ends), 11.0), height=3.1, sharex=True, sharey=True, squeeze=False) as (figure, axes):
         for axis, (name, (m, s, n, t)) in zip(axes[0], ends.items()):
             _draw_densities(axis, np.linspace(low, high, 201), (m[0], s[0]), (n[0], t[0]))
-            axis.set(title=f"{name}: {_kl(m, s, n, t)[0]:.3f} nats", xlabel="z")
+            axis.set(title=f"{name}:\nKL {_kl(m, s, n, t)[0]:.3f} nats", xlabel="z")
         axes[0, -1].legend(loc="upper left")
     return Picture(figure, says=says)
 
@@ -119,12 +119,12 @@ def used(kl: Mapping[str, Sequence], *, dimensions: Sequence[int], says: str = "
     with drawing(columns=len(found), width=min(3.0 * len(found) + 2.8, 11.5), height=2.9, sharey=True, squeeze=False) as (figure, axes):
         for axis, (name, values) in zip(axes[0], found.items()):
             low = values < 0.01 * np.asarray(dimensions, dtype=float)
-            for label, kind, shade, hatch in (("at least 0.01 per dimension", ~low, "model", ""), ("less: hardly speaks", low, "estimate", "//")):
+            for label, kind, shade, hatch in (("at least 0.01 a number", ~low, "model", ""), ("less: hardly speaks", low, "estimate", "//")):
                 axis.bar(np.flatnonzero(kind), values[kind], 0.7, color=colour(shade), hatch=hatch, edgecolor="white", label=label)
             for place, nats in enumerate(values):
                 axis.text(place, nats + 0.015 * tallest, f"{nats:.1f}", ha="center", va="bottom", gid="cell", fontsize=9)
             axis.set_xticks(range(len(values)), [f"z{i + 1}" for i in range(len(values))])
-            axis.set(title=f"{name}: {values.sum():.1f}", ylim=(0, tallest))
+            axis.set(title=f"{name}:\n{values.sum():.1f} nats in all", ylim=(0, tallest))
             axis.grid(axis="x", visible=False)
         axes[0, 0].set_ylabel("KL (nats)")
         axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, title="nats")

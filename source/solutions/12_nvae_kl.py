@@ -2,16 +2,16 @@
 # # Exercises 12 · NVAE: the divergence
 #
 # Six exercises for [chapter 12](../../notebooks/12_nvae_kl.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("12.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("12.1")` gives you the untouched start.
+# a nudge, then an equation, then pseudo-code, one at each call; the third gives the answer away. `start_over("12.1")` gives you the untouched start. "Section 12.3" is one of the chapter, "12.3" alone an exercise.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
-# | 12.1 | The divergence in four terms | core | 10 |
-# | 12.2 | There and back | core | 15 |
+# | 12.1 | The divergence in four terms | core | 5 |
+# | 12.2 | There and back | core | 10 |
 # | 12.3 | Whom does the divergence teach? | core | 20 |
 # | 12.4 | Two groups, one divergence | core | 25 |
 # | 12.5 | A prior that moves | core | 20 |
-# | 12.6 | A meter for collapse | core | 20 |
+# | 12.6 | A meter for collapse | core | 15 |
 #
 # Everywhere $p=\mathcal N(\mu,\sigma^2)$ and $q=\mathcal N(\mu+\Delta\mu,(\sigma\Delta\sigma)^2)$, each number of $z$ on its own; `B` pictures, `K` numbers of $z$, `L` groups. Everything is float64; logarithms are natural. Write with torch alone.
 
@@ -21,9 +21,9 @@ from deepgen_lib import checks, hint, start_over
 torch.set_num_threads(1)
 
 # %% [markdown]
-# ## 12.1 The divergence in four terms   (core, 10 minutes, one line)
+# ## 12.1 The divergence in four terms   (core, 5 minutes, one line)
 #
-# $\mathrm{KL}(q\Vert p)$ of each picture, in nats, from $\Delta\mu$, $\Delta\sigma$ (not its logarithm) and $\sigma$. At $\Delta\mu=0$ and $\Delta\sigma=1$ it must be 0. Derive it before you look it up.
+# $\mathrm{KL}(q\Vert p)$ of each picture, in nats, from $\Delta\mu$, $\Delta\sigma$ (not its logarithm) and $\sigma$. The formula stands in section 12.2; leave the chapter closed and write it from what each term has to do: it is 0 at $\Delta\mu=0$ and $\Delta\sigma=1$, and positive everywhere else.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-12-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def relative_kl(dmu, dsigma, sigma):
@@ -39,12 +39,12 @@ checks.relative_kl(relative_kl, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 12.2 There and back   (core, 15 minutes, two lines and five answers)
+# ## 12.2 There and back   (core, 10 minutes, two lines and five answers)
 #
 # - `relative(mu_p, sigma_p, mu_q, sigma_q)` -> $(\Delta\mu,\Delta\sigma)$, of any $q$ seen from $p$;
 # - `absolute(mu_p, sigma_p, dmu, dsigma)` -> mean and scale of $q$.
 #
-# All tensors have one shape, and so have the answers. Then say `True` or `False`, five times.
+# All tensors have one shape; return two of that shape. Then put `True` or `False` (no quotes) in place of each `None`.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-12-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def relative(mu_p, sigma_p, mu_q, sigma_q):
@@ -61,7 +61,7 @@ def absolute(mu_p, sigma_p, dmu, dsigma):
 
 answers = {"every normal q can be written relative to p": None,
            "the head that says dmu and dsigma has weights of its own": None,
-           "the formula of N5 is what is called weight tying": None,
+           "the formula of N5 by itself makes p and q use the same weights": None,
            "the KL of a relative q depends on the prior's mean": None,
            "a relative q whose head says (0, 1) has KL 0, whatever p is": None}
 ### BEGIN SOLUTION
@@ -77,7 +77,7 @@ checks.beside_the_prior(relative, absolute, answers, seed=1)
 # %% [markdown]
 # ## 12.3 Whom does the divergence teach?   (core, 20 minutes, about four lines and two answers)
 #
-# The network says $\mu$, $\log\sigma$, $\Delta\mu$ and $\log\Delta\sigma$. Give the slopes of the KL, added up over all numbers, in these four, each of their shape. By formula or by autograd: do it one way and check it by the other. Then say who teaches: `"KL"`, `"reconstruction"` or `"nothing"`.
+# The network says $\mu$, $\log\sigma$, $\Delta\mu$ and $\log\Delta\sigma$. Give the slopes of the KL, added up over all numbers, in these four, each of their shape. By formula or by autograd: do it one way and check it by the other. (One of the four may not occur in your formula. `torch.autograd.grad(..., materialize_grads=True)` then gives zeros; without it, an error or `None`.) Then say who teaches: `"KL"`, `"reconstruction"` or `"nothing"`.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-12-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def slopes(mu, log_sigma, dmu, log_dsigma):
@@ -100,17 +100,20 @@ checks.who_is_taught(slopes, teachers, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 12.4 Two groups, one divergence   (core, 25 minutes, two lines and a sheet of paper)
+# ## 12.4 Two groups, one divergence   (core, 25 minutes, four lines and a sheet of paper)
 #
-# $p(z_1)=\mathcal N(0,1)$ and, for each of `B` pictures, $q(z_1\mid x)=\mathcal N(m,t^2)$. The second group's prior has the scale $s$; its posterior is relative, $\Delta\mu=c_0+c_1z_1$ and $\Delta\sigma=d$. Give the KL of the pair, $q(z_1,z_2\mid x)$ from $p(z_1,z_2)$, in nats for each picture. Do you need the prior's mean of $z_2$?
+# $p(z_1)=\mathcal N(0,1)$ and, for each of `B` pictures, $q(z_1\mid x)=\mathcal N(m,t^2)$. The second group's prior has the scale $s$; its posterior is relative, $\Delta\mu=c_0+c_1z_1$ as in section 12.4, but here $\Delta\sigma=e^{dz_1}$ depends on $z_1$, too. Give the KL of the pair, $q(z_1,z_2\mid x)$ from $p(z_1,z_2)$, in nats for each picture, without drawing. Do you need the prior's mean of $z_2$?
+#
+# You may use that $\mathbb E[e^y]=e^{a+b/2}$ for a normal $y$ of mean $a$ and variance $b$.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-12-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def two_groups(m, t, c0, c1, d, s):
     """(B,) six times -> (B,)."""
     ### BEGIN SOLUTION
     first = 0.5 * (m**2 + t**2 - torch.log(t**2) - 1)
-    square = (c0 + c1 * m) ** 2 + c1**2 * t**2                     # mean of dmu² over q(z1)
-    return first + 0.5 * (square / s**2 + d**2 - torch.log(d**2) - 1)
+    square = (c0 + c1 * m) ** 2 + c1**2 * t**2            # mean of dmu² over q(z1)
+    widen = torch.exp(2 * d * m + 2 * d**2 * t**2)        # mean of dsigma²
+    return first + 0.5 * (square / s**2 + widen - 2 * d * m - 1)
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-12-4", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N6b"]
@@ -126,7 +129,7 @@ checks.two_groups(two_groups, seed=1)
 #
 # | points | your text |
 # |:--|:--|
-# | 3 | the sum over groups, the expectation over $z_1$ and its value are each shown, and the answer about the prior's mean has its reason |
+# | 3 | the sum over groups, the expectation over $z_1$ and the values of its three means are each shown, and the answer about the prior's mean has its reason |
 # | 2 | the sum and the expectation are shown and right; the answer about the prior's mean is missing or has no reason |
 # | 1 | the two divergences are written down, but the mean over $z_1$ is left out or has a wrong step |
 # | 0 | nothing yet, or the code again in symbols |
@@ -139,9 +142,9 @@ checks.two_groups(two_groups, seed=1)
 #
 # The first is N6 with $\sigma=1$, $\Delta\mu=m$, $\Delta\sigma=t$: $\frac12(m^2+t^2-\log t^2-1)$.
 #
-# The second, for one $z_1$, is N6 with $\Delta\mu=c_0+c_1z_1$: $\frac12\big((c_0+c_1z_1)^2/s^2+d^2-\log d^2-1\big)$. Only the square depends on $z_1$.
+# The second, for one $z_1$, is N6 with $\Delta\mu=c_0+c_1z_1$ and $\Delta\sigma=e^{dz_1}$: $\frac12\big((c_0+c_1z_1)^2/s^2+e^{2dz_1}-2dz_1-1\big)$. Three things in it depend on $z_1$.
 #
-# Its mean is the squared mean plus the variance: under $q$, $c_0+c_1z_1$ has the mean $c_0+c_1m$ and the variance $c_1^2t^2$, so $\mathbb E[\Delta\mu^2]=(c_0+c_1m)^2+c_1^2t^2$.
+# Under $q$, $z_1$ has the mean $m$ and the variance $t^2$. A squared mean plus a variance: $\mathbb E[\Delta\mu^2]=(c_0+c_1m)^2+c_1^2t^2$. The exponent $2dz_1$ has the mean $2dm$ and the variance $4d^2t^2$, so $\mathbb E[\Delta\sigma^2]=e^{2dm+2d^2t^2}$ and $\mathbb E[\log\Delta\sigma^2]=2dm$.
 #
 # The prior's mean of $z_2$ is not needed: the posterior is written relative to it, it moves both alike and cancels in their difference (N5).
 # <!-- END SOLUTION -->
@@ -149,16 +152,17 @@ checks.two_groups(two_groups, seed=1)
 # %% [markdown]
 # ## 12.5 A prior that moves   (core, 20 minutes, two lines and three answers)
 #
-# The prior is $\mathcal N(wz_1,\sigma^2)$ with $z_1\sim\mathcal N(0,1)$, and $q$'s head says "zero and one" for every $z_1$: as a difference and a factor (relative), or as a mean and a scale (absolute). Give the mean KL of both, relative first, for each slope $w$ and scale $\sigma$. For $w=10$, $\sigma=0.1$ the second is above 5,000 nats.
+# The prior is $\mathcal N(wz_1,\sigma^2)$ with $z_1\sim\mathcal N(0,1)$, as in section 12.5, but $q$'s head says $a$ and $b$ for every $z_1$, not 0 and 1: a difference and a factor (relative), or a mean and a scale (absolute). Give the KL of both, each its mean over $z_1$, relative first. Four tensors `(N,)`, one number for each prior, give two. For $w=10$, $\sigma=0.1$, $a=0$, $b=1$ the second is above 5,000 nats.
 #
-# Then answer with `"KL"`, `"reconstruction"` or `"nothing"`, and once with `True` or `False`.
+# Then answer with `"KL"`, `"reconstruction"` or `"nothing"`, and once with `True` or `False` (no quotes).
 
 # %% nbgrader={"grade": false, "grade_id": "ex-12-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def at_the_start(slope, sigma):
-    """(relative, absolute), mean KL in nats.  (N,), (N,) -> (N,), (N,)."""
+def both_ways(slope, sigma, a, b):
+    """(relative, absolute), mean KL in nats.  (N,) four times -> (N,), (N,)."""
     ### BEGIN SOLUTION
-    square = (slope**2 + 1) / sigma**2                             # of dmu / sigma in the mean, and dsigma²
-    return torch.zeros_like(slope), 0.5 * (square + torch.log(sigma**2) - 1)
+    relative = 0.5 * (a**2 / sigma**2 + b**2 - torch.log(b**2) - 1)
+    square = slope**2 + a**2                              # mean of dmu² over z1: a - slope * z1
+    return relative, 0.5 * ((square + b**2) / sigma**2 - torch.log(b**2 / sigma**2) - 1)
     ### END SOLUTION
 
 jumps = {"the prior jumps and the decoder stays: a relative q pays": None,
@@ -169,19 +173,19 @@ jumps = dict(zip(jumps, ["reconstruction", "KL", False]))
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-12-5", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N7"]
-checks.moving_prior(at_the_start, jumps)
+checks.moving_prior(both_ways, jumps)
 ### BEGIN HIDDEN TESTS
-checks.moving_prior(at_the_start, jumps, seed=1)
+checks.moving_prior(both_ways, jumps, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 12.6 A meter for collapse   (core, 20 minutes, about four lines and four answers)
+# ## 12.6 A meter for collapse   (core, 15 minutes, about four lines and four answers)
 #
 # You get the nats of each group for each picture, `kl` `(B, L)`, and how many numbers of $z$ each group has, `sizes` `(L,)`. Give
 #
-# 1. the mean nats of each group;
-# 2. balancing weights: nats per number of $z$, scaled so that their mean over the groups is 1;
-# 3. a 1 for each silent group, less than 0.01 nats per number, else 0.
+# 1. the mean nats of each group, over the pictures;
+# 2. balancing weights: mean nats per number of $z$, scaled so that their mean over the groups is 1 (the chapter adds 0.01 nats to each group before it divides; leave that out);
+# 3. a 1 for each silent group, else 0: one that spends, in the mean over the pictures, less than 0.01 nats per number.
 #
 # Three tensors `(L,)`. Then three times `True` or `False`, and a number of nats.
 
@@ -197,7 +201,7 @@ def meter(kl, sizes):
 says = {"a total of 10 nats shows that every group is used": None,
         "a silent group can be drawn from its prior and the reconstruction hardly changes": None,
         "balancing weights belong into the bound that is reported": None,
-        "of 10 nats in all, how many may one group hold?": None}
+        "of 10 nats in all, the most that one group can hold": None}
 ### BEGIN SOLUTION
 says = dict(zip(says, [False, True, False, 10]))
 ### END SOLUTION
@@ -209,16 +213,21 @@ checks.collapse_meter(meter, says, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Try your meter on the trained network: does any of its groups sleep?
+# Now to work: the trained network of the chapter, and three that were trained for 300 updates without warm-up and balancing. Does any of their groups sleep?
 
 # %% tags=["label-meter-at-work", "rtol-0.1", "atol-0.05"]
-from deepgen_lib.nvae_small import load_small_nvae, small_digits
+import json
+from deepgen_lib import load_notes
+from deepgen_lib.nvae_small import CHECKPOINT, load_small_nvae, small_digits
 
 model, g = load_small_nvae(), torch.Generator().manual_seed(0)
 sizes = torch.tensor([64.0, 64.0, 256.0, 256.0]).double()
-nats, weights, silent = meter(model.elbo(small_digits("test")[:500], g).kl.double(), sizes)
-for name, n, s in zip(("z1", "z2", "z3", "z4"), nats, silent):
-    print(f"{name}: {n:.2f} nats, {'silent' if s else 'speaks'}")
+runs = {"trained with care": model.elbo(small_digits("test")[:500], g).kl.double()}
+noted = json.loads(load_notes(CHECKPOINT)["runs"])["relative, no warm-up"]
+runs |= {f"no warm-up, seed {seed}": torch.tensor([kl]).double() for seed, (_, kl) in enumerate(noted)}
+for name, kl in runs.items():
+    nats, weights, silent = meter(kl, sizes)
+    print(name, *(f"{n:.2f}{' (silent)' if s else ''}" for n, s in zip(nats, silent)))
 
 # %% [markdown]
 # Done? You can read where a deep model keeps what it knows.

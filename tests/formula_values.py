@@ -12,8 +12,6 @@ import deepgen_lib as lib
 from deepgen_lib.conv_rbm import random_conv_rbm
 from deepgen_lib.linear_gaussian import random_linear_gaussian
 from deepgen_lib.mixture import random_mixture
-from deepgen_lib.nvae.cells import EncoderCell, GenerativeCell
-from deepgen_lib.residual_normal import ResidualNormal, relative_to
 from deepgen_lib.selectivity import average_precision
 
 Pair = tuple[Tensor, Tensor]
@@ -194,6 +192,13 @@ def _(rng):
     ais = annealed(rng)
     w = (ais.log_weights - ais.log_weights.max()).exp()
     return w.sum() ** 2 / (w**2).sum(), torch.tensor(ais.effective_chains).double()
+
+
+@formula("reverse AIS")
+def _(rng):
+    rbm, v, _ = machine(rng)
+    ais = lib.reverse_ais_log_partition(rbm, v, base_mean=torch.full((V,), 0.5).double(), n_temperatures=5, rng=rng)
+    return (H + V) * math.log(2) - ais.log_weights.exp().mean().log(), torch.tensor(ais.estimate).double()
 
 
 @formula("score")

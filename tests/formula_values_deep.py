@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.formula_values import (  # noqa: F401 - EVALUATED is handed on
-    B, D, H, K, EVALUATED, EncoderCell, GenerativeCell, ResidualNormal, average_precision, bits, formula, given_h1, lib, machine, randn, random_conv_rbm, random_linear_gaussian, relative_to, stack)
+    B, D, H, K, EVALUATED, average_precision, bits, formula, given_h1, lib, machine, randn, random_conv_rbm, random_linear_gaussian, stack)
 
 
 @formula("its meaning (D8)")
@@ -192,39 +192,6 @@ def _(rng):
 def _(rng):
     nats = randn(rng, B).abs()
     return nats / (D * math.log(2)), lib.bits_per_dim(nats, D)
-
-
-@formula("cells (N4)")
-def _(rng):
-    C, E = 16 * int(torch.randint(1, 9, (), generator=rng)), 6
-    h = max(C // 16, 4)
-    SE = 2 * C * h + h + C
-    counts = [sum(p.numel() for p in cell.parameters()) for cell in (GenerativeCell(C, expansion=E), EncoderCell(C))]
-    return torch.tensor([2 * E * C**2 + 29 * E * C + 4 * C + SE, 18 * C**2 + 5 * C + SE]), torch.tensor(counts)
-
-
-@formula("latents (N2, N3)")
-def _(rng):
-    return torch.tensor(20 * (5 * 4**2 + 10 * 8**2)), torch.tensor(sum(math.prod(shape) for shape in lib.NVAE_TABLE["MNIST"].latent_shapes))
-
-
-@formula("relative posterior (N5)")
-def _(rng):
-    r, noise = ResidualNormal(*randn(rng, 4, B, K)), randn(rng, B, K)
-    return r.mu + r.delta_mu + r.log_sigma.exp() * r.delta_log_sigma.exp() * noise, r.draw(noise)
-
-
-@formula("divergence (N6)")
-def _(rng):
-    dmu, dlog, log_sigma = randn(rng, 3, B, K)
-    return 0.5 * (dmu**2 / log_sigma.exp() ** 2 + dlog.exp() ** 2 - (dlog.exp() ** 2).log() - 1), lib.residual_normal_kl(dmu, dlog, log_sigma)
-
-
-@formula("prior that moves (N7)")
-def _(rng):
-    z1 = randn(rng, B)
-    zero = torch.zeros(B).double()
-    return 0.5 * (100 * z1**2 / 0.01 + 1 / 0.01 - math.log(100) - 1), relative_to(10 * z1, zero + math.log(0.1), zero, zero).kl()
 
 
 @formula("softplus")

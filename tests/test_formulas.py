@@ -7,7 +7,7 @@ import pytest
 import torch
 from nbformat import NotebookNode
 
-from tests.formula_values_deep import EVALUATED
+from tests.formula_values_nvae import EVALUATED
 from tools.sources import ROOT, read_notebook
 
 PAGE = ROOT / "reference" / "formulas.md"
@@ -69,6 +69,22 @@ WORDS = {word for path in (ROOT / "deepgen_lib").rglob("*.py") for words in DEFI
 def known(name: str) -> bool:
     """Whether the library defines it; std is torch's."""
     return name.split(".")[-1] in WORDS | {"std"}
+
+
+def forgotten(text: str) -> list[str]:
+    """Functions that a chapter's summary gives for a formula, and the sheet does not."""
+    found = []
+    for stem in sorted({row.stem for row in read_rows(text)}):
+        summary = next(cell.source for cell in lecture(stem).cells if re.search(r"^## \d+\.\d+ Summary", cell.source, re.M))
+        rows = [line for line in re.split(r"^## \d+\.\d+ Summary", summary, flags=re.M)[1].split("\n## ")[0].splitlines() if line.startswith("|") and "$" in line]
+        found += [f"{stem}: {name}" for line in rows for name in names_in(line) if not name.startswith(".") and name.split(".")[-1] not in text]
+    return found
+
+
+def test_no_formula_of_a_summary_is_forgotten():
+    text = PAGE.read_text(encoding="utf-8")
+    assert forgotten(text) == []
+    assert forgotten(text.replace("tied_rbm", "bound_rbm")) == ["05_tied_weights: tied_rbm"]
 
 
 def test_every_formula_has_its_function_and_its_proof():

@@ -22,7 +22,7 @@ class Maps(Diagram):
         for tint, cells in (tinted or {}).items():
             for r, c in cells:
                 self.part(Rectangle((left + c * cell, top - (r + 1) * cell), cell, cell, facecolor=TINT[tint], edgecolor="none", zorder=3.1))
-        for n, colour, width, order in ((side, GREY, 0.7, 3.2), (side // heavy if heavy else 1, BLACK, 1.5, 3.3)):
+        for n, colour, width, order in ((side, GREY, 0.7 if cell >= 0.2 else 0.4, 3.2), (side // heavy if heavy else 1, BLACK, 1.5, 3.3)):
             for r in range(n):
                 for c in range(n):
                     step = size / n
@@ -72,8 +72,8 @@ def code_maps() -> Picture:
     d.node("x", (0, 0), text="$x$", look="observed")
     d.node("encoder", (1.9, 0), look="box", size=(1.65, 0.8))
     d.node("encoder of the top", (1.9, 2.7), text="encoder", look="box", size=(1.65, 0.8))
-    d.grid("bottom map of codes", (4.6, 0), 8, cell=0.2)
-    d.grid("top map of codes", (4.6, 2.7), 4, cell=0.2)
+    d.grid("bottom map of codes", (4.6, 0), 16, cell=0.1)
+    d.grid("top map of codes", (4.6, 2.7), 8, cell=0.1)
     d.node("decoder", (7.6, 1.35), look="box", size=(1.65, 0.8))
     d.node("x̂", (9.4, 1.35), text=r"$\hat{x}$", look="box", size=(0.8, 0.8))
     for tail, head in (("x", "encoder"), ("encoder", "encoder of the top"), ("encoder", "bottom map of codes"), ("encoder of the top", "top map of codes"),

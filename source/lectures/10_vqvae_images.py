@@ -16,7 +16,7 @@
 
 # %% tags=["label-setup"]
 import math, torch
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, predict_number, reveal
 from deepgen_lib.codebook import Codebook
 from deepgen_lib.vector_quantisation import perplexity
 torch.set_num_threads(1)
@@ -54,9 +54,6 @@ print(f"a map is one of 128^49: {bits:.0f} bits. The picture in the file: {784 *
 predict("10.a", "The picture decoded from 343 bits, beside the real one, is",
         ["hardly a digit", "a digit, perhaps another one", "the same digit in the same hand, smoother"])
 
-# %% [markdown]
-# > **10.1.** After a few hundred updates the decoder repaints a digit that it never saw from 49 whole numbers.
-
 # %% tags=["label-reconstruct", "rtol-0.2"]
 def mse(x, y):
     return (x - y).square().mean()
@@ -74,10 +71,13 @@ blank = model.decode(torch.arange(128)[:, None, None].expand(-1, 7, 7)).detach()
 ink = blank[:, 0, 8:20, 8:20].mean((1, 2))                      # what a map of this code alone paints
 display(plots.vq_images.code_maps(x_test[shown], ids[shown], again[shown], ink,
         says="Ten test digits, their maps (bright: a code that paints much ink), and what is decoded."))
-reveal("10.a", 2, "")
+reveal("10.a", 2, "343 bits, well spent, tell strokes and their slant; the blur is what they do not tell.")
 
 # %% [markdown]
-# **What to notice.** The maps look like very coarse digits, and the decoded pictures like the originals written with a softer pen. The colours are not grey values: two cells of nearly the same colour can be quite different codes.
+# > **10.1.** After a few hundred updates the decoder repaints a digit that it never saw from 49 whole numbers.
+
+# %% [markdown]
+# **What to notice.** A code's colour tells how much ink it paints: bright for much. So the maps look like very coarse digits, and the decoded pictures like the originals written with a softer pen. Two cells of nearly the same colour can still be quite different codes.
 #
 # ## 10.2 What does a code mean?
 #
@@ -89,7 +89,8 @@ used = torch.bincount(ids.flatten(), minlength=128)
 mean_window = torch.zeros(128, 144).index_add_(0, ids.flatten(), windows) / used.clamp_min(1)[:, None]
 inky = torch.where(used > 100, mean_window.mean(1), -1).argsort(descending=True)[:48:3]
 alone = blank[inky, 0, 8:20, 8:20].flatten(1).clamp(0, 1)
-plots.image_grid(torch.cat([mean_window[inky], alone]), columns=16, row_labels=["where chosen", "alone"],
+plots.image_grid(torch.cat([mean_window[inky], alone]), columns=16,
+                 row_labels=["where chosen", "alone"],
                  says="Sixteen codes: the pictures where they are chosen, and each alone.")
 
 # %% [markdown]
@@ -115,9 +116,6 @@ def outside(change):
     """Largest change below row 22 or right of column 22: two cells and a few pixels away from (2, 2)."""
     return torch.maximum(change[23:].max(), change[:, 23:].max())
 
-# %% [markdown]
-# > **10.2.** A code paints in a window: the decoder is a stack of convolutions, and what one place says reaches no further than they do.
-
 # %% tags=["label-edit-claim", "rtol-0.3"]
 share = lambda low, high: (change[low:high, low:high].sum() / change.sum()).item()
 print(f"of the change, {share(8, 12):.2f} lies in the 4 x 4 pixels under the code, "
@@ -125,7 +123,12 @@ print(f"of the change, {share(8, 12):.2f} lies in the 4 x 4 pixels under the cod
 claim("10.2", outside(change), below=1e-5, says="change further away than the convolutions reach")
 wrong = (elsewhere - again).abs().mean((0, 1))
 planted_error("10.2", outside(wrong), below=1e-5, says="another column edited")
-reveal("10.b", 1, "")
+reveal("10.b", 1, "The decoder's convolutions carry a code as far as they reach, no further.")
+
+# %% [markdown]
+# > **10.2.** A code paints in a window: the decoder is a stack of convolutions, and what one place says reaches no further than they do.
+#
+# One code of ink on paper, in one digit. The frame holds 12 × 12 pixels around the code; red is ink added, blue ink taken away:
 
 # %% tags=["label-edit-picture", "rtol-0.5", "atol-0.5"]
 i = min(shown, key=lambda i: again[i, 0, 8:12, 8:12].sum())     # a digit with paper there
@@ -200,14 +203,16 @@ runs = {name: run(128, start, revival) for name, (start, revival) in starts.item
 last = {name: found[200].counts for name, found in runs.items()}
 display(plots.vq_images.usage(last, says="Four code books after 200 updates, busiest codes first."))
 alive = {name: perplexity(counts).item() for name, counts in last.items()}
-reveal("10.c", 2, "")
+reveal("10.c", 2, "Codes drawn at random lie far from what the encoder says; the few nearest take all.")
 
 # %% [markdown]
+# Dashed: the share 1/128 that each would have if all were chosen alike; *in use*: chosen at least once.
+#
 # > **10.4.** Codes die of their start. On data, and revived, a code book lives; at random, it collapses to a handful.
 
 # %% tags=["label-collapse-claims", "rtol-0.5"]
 claim("10.4", alive["random codes"], below=15, says="perplexity from random codes")
-claim("10.4", alive["on data"] / alive["random codes"], above=1.5, says="factor by which a start on data helps")
+claim("10.4", alive["on data"] / alive["random codes"], above=1.5, says="gain of a start on data, a factor")
 claim("10.4", alive["on data, revival"], above=40, says="perplexity on data with revival")
 planted_error("10.4", alive["on data"], above=40, says="revival left out")
 for name, found in runs.items():
@@ -261,6 +266,8 @@ planted_error("10.5", next_update(reset=False), below=1e-3, says="revival of the
 
 # %% [markdown]
 # ### Why do codes die?
+# Codes at random, at five moments of the training; with revival or without.
+#
 # 1. 128 codes, revival *off*: at which step is the book already lost?
 # 2. Same step, revival *on*: what do the pictures gain?
 # 3. 32 codes: does a smaller book need revival?
@@ -306,7 +313,7 @@ from deepgen_lib import PixelCNN, all_states
 torch.manual_seed(0)
 tiny = PixelCNN(2, (3, 3), width=8, n_layers=2).double().requires_grad_(False)
 maps = all_states(9).long().view(-1, 3, 3)                       # all 512 of them
-claim("10.6", abs(tiny.log_likelihood(maps).exp().sum() - 1), below=1e-10, says="sum over all maps, minus one")
+claim("10.6", abs(tiny.log_likelihood(maps).exp().sum() - 1), below=1e-10, says="sum over all maps, off 1")
 own = tiny.logits(maps.roll(-1, 2)).log_softmax(1).gather(1, maps[:, None]).sum((1, 2, 3))
 planted_error("10.6", abs(own.exp().sum() - 1), below=1e-10, says="a mask that sees its own place")
 
@@ -328,7 +335,7 @@ plots.image_grid((seen > 1e-4).float().view(-1, 7, 7), columns=13,
                  says="Which places hear of a code at place 0, 4, 8, ..., 48: only those read later.")
 
 # %% [markdown]
-# **What to notice.** Everything dark comes after the code that was changed, in reading order. A mask that lets a place see itself fails this test at once; in training it looks like a triumph, because guessing a code that one is shown costs no nats.
+# **What to notice.** Thirteen changes of one code, at place 0, 4, 8, ..., 48; black is every place whose chances hear of it. All of it comes after the code that was changed, in reading order. A mask that lets a place see itself fails this test at once; in training it looks like a triumph, because guessing a code that one is shown costs no nats.
 #
 # How much does the learned prior know? In nats and bits per map, on test pictures:
 
@@ -349,7 +356,8 @@ planted_error("10.6", -of_hat.mean().item() / math.log(2), between=(90, 220), sa
 # %% tags=["label-sample", "rtol-0.3", "atol-0.3"]
 drawn = prior.sample(200, rng=G(4))
 with torch.no_grad():
-    digits, noise = (vqvae.decode(z).clamp(0, 1) for z in (drawn, torch.randint(128, (200, 7, 7), generator=G(5))))
+    from_hat = torch.randint(128, (200, 7, 7), generator=G(5))
+    digits, noise = (vqvae.decode(z).clamp(0, 1) for z in (drawn, from_hat))
 plots.image_grid(digits[:40], columns=10, says="Forty maps drawn from the learned prior, decoded.")
 
 # %% [markdown]
@@ -360,8 +368,6 @@ predict("10.e", "On how many drawn digits is the classifier more than 90 % sure?
         ["hardly any", "more than half, fewer than of real ones", "as many as of real ones"])
 
 # %% [markdown]
-# > **10.7.** Of maps drawn from a learned prior most are digits to a classifier, of all ten classes; of maps from a hat few are. A prior that is told which digit to make does better still.
-#
 # The second prior is the same network, trained with the label at its side. (Over all labels it is a prior like the other: $p(z)=\sum_y\frac1{10}p(z\mid y)$.)
 
 # %% tags=["label-told", "rtol-0.3", "atol-0.3"]
@@ -389,9 +395,11 @@ planted_error("10.7", sure["uniform prior"], above=0.55, says="the uniform prior
 claim("10.7", rarest["learned prior"], above=0.0, says="share of the rarest of ten classes")
 named = (verdicts["prior told the digit"][1] == labels).float().mean()
 claim("10.7", named, above=0.75, says="share that is named as it was asked for")
-reveal("10.e", 1, "")
+reveal("10.e", 1, "A chain of 49 choices, each a little wrong here and there.")
 
 # %% [markdown]
+# > **10.7.** Of maps drawn from a learned prior most are digits to a classifier, of all ten classes; of maps from a hat few are. A prior that is told which digit to make does better still.
+#
 # **What to notice.** A hat makes scribble, a prior makes digits, though a quarter or so of them would not pass as anybody's; one label, three bits, removes much of that. But a classifier cannot see everything. It would be just as sure of a model that recites its training pictures. So look for the nearest of all 50,000.
 
 # %% tags=["label-nearest", "rtol-0.1"]
@@ -411,7 +419,8 @@ claim("10.8", ratio, between=(0.75, 1.6), says="distance of drawn digits over th
 planted_error("10.8", of_recited, between=(0.75, 1.6), says="training pictures recited")
 
 # %% tags=["label-nearest-picture", "rtol-0.3", "atol-0.3"]
-plots.image_grid(torch.cat([digits[:10, 0], x[where[:10], 0]]), columns=10, row_labels=["drawn", "nearest"],
+plots.image_grid(torch.cat([digits[:10, 0], x[where[:10], 0]]), columns=10,
+                 row_labels=["drawn", "nearest"],
                  says="Ten drawn digits and the training picture nearest to each.")
 
 # %% [markdown]
@@ -457,8 +466,8 @@ planted_error("10.9", codes_only.min(), above=0, says="the reconstruction left o
 # Now real digits. Pixels have 256 grey values, so $p(x\mid z)$ must give each of the 256 a probability: here a logistic density around the decoded grey, cut into 256 pieces, its width fitted on training pictures for each grey of the mean. Unit: nats over $D\log2$, **bits per dimension**.
 
 # %% tags=["label-predict-ledger"]
-predict("10.f", "343 bits for 784 pixels are 0.44 bits per pixel. The bound on test pictures is",
-        ["0.44, or less with the learned prior", "twice that", "more than 1"])
+predict_number("10.f", "The map costs 343 bits at most, 0.44 per pixel. And map and picture together?",
+               unit="bits per pixel")
 
 # %% tags=["label-ledger", "rtol-0.05"]
 from deepgen_lib import code_bound, fit_log_scales
@@ -474,11 +483,11 @@ rows = {"uniform prior": {"codes": bits / 784, "pixels": to_bits(bound.picture)}
         "a book of one code": {"codes": 0.0, "pixels": to_bits(one_code.picture)}}
 
 # %% tags=["label-ledger-picture", "rtol-0.05", "atol-0.02"]
-display(plots.vq_images.bit_bars(rows, says="What a test digit costs: naming its map, and then its pixels."))
+display(plots.vq_images.bit_bars(rows, says="What a test digit costs: its map, and then its pixels."))
 total = bound.bits_per_dim.mean().item()
 error = bound.bits_per_dim.std().item() / 1000**0.5
 print(f"bound on test pictures: {total:.3f} ± {error:.3f} bits per dimension")
-reveal("10.f", 2, "")
+reveal("10.f", round(total, 1), "The map is the small part; the exact greys are the rest.", within=0.8)
 
 # %% tags=["label-ledger-claims", "rtol-0.1"]
 claim("10.10", total, between=(1.8, 2.8), says="bits per dimension, codes and pixels")
@@ -490,17 +499,22 @@ planted_error("10.10", per_code, between=(1.8, 2.8), says="bits per code, not pe
 # **What to notice.** The famous 343 bits are the smaller part of the bill, and a learned prior makes them smaller still. Most of it is spent on the pixels once the map is known: the exact grey along every stroke. That has two consequences.
 #
 # * **What the number says.** It is an honest price: with $p(z)$ and $p(x\mid z)$ one could store these pictures in so many bits, and $-\log p(x)$ is no larger.
-# * **What it does not say.** It hardly hears of the samples: from the uniform to the learned prior the picture changes from scribble to digits, and the price by about a tenth. Even a book of one code, whose every sample is the same grey blur, is not much dearer. A quantiser keeps one map and ignores the others, so the bound pays for every map that would have done as well.
-#   And it cannot be compared with the nats of chapters 3 and 6: those were black and white pixels, these have 256 greys.
+# * **What it does not say.** It hardly hears of the samples: from the uniform to the learned prior the picture changes from scribble to digits, and the price by about a tenth. Even a book of one code, whose every sample is the same grey blur, is not much dearer.
+# * **What it leaves out.** A quantiser keeps one map and ignores the others, so the bound pays for every map that would have done as well.
+# * **What it may not be compared with.** The nats of chapters 3 and 6: those were black and white pixels, these have 256 greys.
 #
 # ## 10.7 Two levels: VQ-VAE-2
 #
-# A face of 32 × 32 colours has more to tell than a digit. VQ-VAE-2 (Razavi, van den Oord and Vinyals 2019) has two maps: a small one on **top**, 8 × 8, and a larger one at the **bottom**, 16 × 16, which sees the top one and says what that left out. Each gets a prior; the bottom prior looks at the top map.
+# A face of 32 × 32 colours has more to tell than a digit. VQ-VAE-2 (Razavi, van den Oord and Vinyals 2019) has two maps: a small one on **top**, 8 × 8, and a larger one at the **bottom**, 16 × 16, which sees the top one and says what that left out. Each gets a prior; the bottom prior looks at the top map:
+
+# %% tags=["label-diagram"]
+plots.diagrams.code_maps()
 
 # %% tags=["label-faces"]
 from deepgen_lib import TwoMaps, load_colour_faces, load_face_codes
 
-faces, known, people = load_colour_faces("test").images, *load_colour_faces("train")[:3:2]
+train_faces, faces = load_colour_faces("train"), load_colour_faces("test").images
+known, people = train_faces.images, train_faces.groups
 two, top_prior, bottom_prior = load_face_codes()
 maps = two.encode(faces)
 print(f"{len(known)} training faces of {len(people.unique())} people, {len(faces)} of others to test")
@@ -512,8 +526,6 @@ predict("10.g", "Remove the bottom map (all its codes by their mean). What remai
         ["edges without colour", "the right colours and shadows, blurred", "an average face"])
 
 # %% [markdown]
-# > **V11.** In a two-level hierarchy of code maps the top holds the layout, the bottom the detail; with an autoregressive prior on each, it can be drawn from.
-#
 # Measure it: the error of the pictures' blocks of 4 × 4 pixels is *layout*; what is left within the blocks is *detail*. The two add up to the squared error.
 
 # %% tags=["label-levels", "rtol-0.1"]
@@ -530,12 +542,15 @@ plots.table(split, columns=["layout", "detail"], digits=4)
 few_faces = torch.arange(0, len(faces), max(1, len(faces) // 8))[:8]
 rows = {"pictures": faces[few_faces]} | {name: y[few_faces] for name, y in decoded.items()}
 display(plots.vq_images.two_levels(rows, split, says="Faces of people never seen, with one level removed."))
-reveal("10.g", 1, "")
+reveal("10.g", 1, "The top map is small and has to do without detail; so it says what is large.")
+
+# %% [markdown]
+# > **V11.** In a two-level hierarchy of code maps the top holds the layout, the bottom the detail; with an autoregressive prior on each, it can be drawn from.
 
 # %% tags=["label-levels-claims", "claim-V11", "planted-V11", "rtol-0.1", "atol-0.05"]
 lost = {level: [a - b for a, b in zip(split[f"without {level}"], split["both levels"])]
         for level in ("bottom", "top")}
-of_bottom, of_top = (lost[level][1] / lost[level][0] for level in ("bottom", "top"))    # detail over layout
+of_bottom, of_top = (detail / layout for layout, detail in lost.values())
 claim("V11", of_bottom, above=1.5, says="without bottom: detail lost over layout lost")
 claim("V11", of_top, below=0.7, says="without top: detail lost over layout lost")
 planted_error("V11", of_top, above=1.5, says="the levels exchanged")
@@ -558,7 +573,7 @@ plots.vq_images.colour_grid(rows, row_labels=["top of", "bottom of", "mixed"],
 # %% tags=["label-mix-claim", "claim-V11", "rtol-0.1", "atol-0.05"]
 to_top = error_by_scale(faces[few_faces].roll(3, 0), mixed, block=4)[0].mean()
 to_bottom = error_by_scale(faces[few_faces], mixed, block=4)[0].mean()
-claim("V11", to_bottom / to_top, above=3, says="layout is nearer to the owner of the top map, by a factor")
+claim("V11", to_bottom / to_top, above=3, says="layout is nearer to the top map's owner, a factor")
 
 # %% [markdown]
 # ### Drawing faces
@@ -589,12 +604,15 @@ bottom = bottom_prior.sample(12, condition=top, rng=G(8))
 with torch.no_grad():
     drawn_faces = two.decode(TwoMaps(top, bottom)).clamp(0, 1)
 nearest = torch.cdist(drawn_faces.flatten(1), known.flatten(1)).argmin(1)
-plots.vq_images.colour_grid(torch.cat([drawn_faces, known[nearest]]), row_labels=["drawn", "nearest"],
+plots.vq_images.colour_grid(torch.cat([drawn_faces, known[nearest]]),
+                            row_labels=["drawn", "nearest"],
                             says="Twelve drawn faces and the training face nearest to each.")
 
 # %% [markdown]
 # **What to notice.** Hair above skin above shoulders, light from one side: the top prior has learned how a face is laid out. The features are rough. 262 pictures of 14 people are little to learn 320 places from, and the two priors are surer of faces they were trained on than of other people's; the paper has a million pictures, larger maps and larger
-# networks. Compare the two rows: is a drawn face the double of a training face? A likelihood would not tell you; the nearest neighbours do.
+# networks.
+#
+# Compare the two rows: is a drawn face the double of a training face? A likelihood would not tell you; the nearest neighbours do.
 #
 # ## 10.8 Summary
 #

@@ -2,7 +2,7 @@
 # # Exercises 10 · Pictures from a code book
 #
 # Six exercises for [chapter 10](../../notebooks/10_vqvae_images.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("10.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("10.1")` gives you the untouched start.
+# a nudge, then an equation, then pseudo-code, one at each call; the third gives the answer away. `start_over("10.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -32,7 +32,8 @@ torch.set_num_threads(1)
 def train(quantise, n_steps=200):
     """Squared error of a linear encoder and decoder around a quantiser, before and after."""
     g = torch.Generator().manual_seed(0)
-    x = 3 * torch.randn(6, 2, generator=g)[torch.randint(6, (300,), generator=g)] + 0.2 * torch.randn(300, 2, generator=g)
+    x = 3 * torch.randn(6, 2, generator=g)[torch.randint(6, (300,), generator=g)]
+    x = x + 0.2 * torch.randn(300, 2, generator=g)
     up, down, codes = (torch.randn(n, 2, generator=g).requires_grad_() for n in (2, 2, 8))
     adam, errors = torch.optim.Adam([up, down, codes], lr=0.03), []
     for _ in range(n_steps):
@@ -217,7 +218,8 @@ for removed in (None, "bottom", "top"):
 found = {"without the bottom level the error grows more in": None,     # "layout", "detail"
          "without the top level the error grows more in": None,
          "to sample, draw first the": None,                            # "top", "bottom"
-         "a level that nobody misses when it is removed": None}        # "holds the layout", "holds nothing that the others lack"
+         # "holds the layout" or "holds nothing that the others lack":
+         "a level that nobody misses when it is removed": None}
 ### BEGIN SOLUTION
 found = dict(zip(found, ["detail", "layout", "top", "holds nothing that the others lack"]))
 ### END SOLUTION

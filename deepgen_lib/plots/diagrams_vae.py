@@ -49,7 +49,7 @@ def reparameterisation() -> Picture:
 
 def vqvae() -> Picture:
     """The VQ-VAE's gradients: the reconstruction's jumps over the argmin, the quantization term moves codes, the commitment term the encoder."""
-    d = Diagram(words={"flow": "numbers, forwards", "reconstruction": "reconstruction: copied over",
+    d = Diagram(words={"flow": "numbers, forwards", "reconstruction": "gradient of the reconstruction",
                        "quantization": "quantization: moves the codes", "commitment": "commitment: moves the encoder"})
     boxes = {"encoder": (1.75, 1.65, "encoder"), "z_e": (3.6, 0.8, "$z_e$"), "argmin": (5.3, 1.45, "argmin"), "z_q": (7.0, 0.8, "$z_q$"), "decoder": (8.85, 1.65, "decoder"), "x̂": (10.65, 0.8, r"$\hat{x}$")}
     d.node("x", (0, 0), text="$x$", look="observed")

@@ -64,7 +64,7 @@ def rivals(I: Tensor, place: int, inputs: Sequence[float], *, says: str = "") ->
         draw_lines(axes[1], x, {"probabilistic": on, "plain maximum": torch.sigmoid(I).amax(1)})
         for axis in axes:
             axis.get_legend().remove()
-            axis.legend(loc="upper left" if axis is axes[0] else "lower right")
+            axis.legend(loc="center right" if axis is axes[0] else "lower right")
             axis.set(xlabel="its input I", ylabel="probability", ylim=(0, 1.05))
         axes[0].set_title("one unit rises, its rival falls")
         axes[1].set_title("the pooling unit")

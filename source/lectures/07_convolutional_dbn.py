@@ -17,7 +17,8 @@
 # %% tags=["label-setup"]
 import math, torch
 from torch.nn import functional as F
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict
+from deepgen_lib import predict_number, reveal
 from deepgen_lib import CDOptions, ConvDBN, ConvRBM, ConvRBMTrainer, fit, probabilistic_max_pool
 torch.set_num_threads(1)
 
@@ -83,18 +84,21 @@ claim("07.2", (slid(small.W.flip(2, 3)) - small.visible_input(h)).abs().max(), b
       says="Aᵀh against sliding the turned filter")
 planted_error("C1", (x * slid(small.W)).sum() - up, between=(-1e-12, 1e-12),
               says="unturned filters on the way down")
-reveal("7.a", 1, "Place (i, j) read pixel (i+r, j+s) with W_rs; seen from the pixel, the place lies at minus (r, s).")
+reveal("7.a", 1, "Place (i, j) read pixel (i+r, j+s) with W_rs: from the pixel it lies at (-r, -s).")
 
 # %% [markdown]
 # ## 7.3 A block makes one choice
 #
 # Neighbouring places see nearly the same window. If one finds an edge, so do the others, and four loud answers to one edge are three too many. So the units of a block *exclude each other*: at most one is on. A block of four has not $2^4$ states but five, and its pooling unit is on exactly if one of the four is.
 
+# %% tags=["label-pooling-diagram"]
+plots.diagrams.pooling()
+
 # %% tags=["label-five-states"]
 from deepgen_lib.conv_enumeration import block_states
 
-plots.conv.pictures(block_states(2).repeat_interleave(8, 1).repeat_interleave(8, 2) * 2 - 1,
-                    contrast="each", says="The five states of a block: off, or one unit on.")
+plots.image_grid(block_states(2).repeat_interleave(8, 1).repeat_interleave(8, 2), columns=5,
+                 says="The five states of a block: off, or one unit on (ink).")
 
 # %% tags=["label-predict-off"]
 predict("7.b", "All four inputs of a block are I = 0. How probable is the pooling unit off?",
@@ -132,7 +136,7 @@ print(f"all inputs 0: P(off) = {1 - zero:.2f}")
 reveal("7.b", 2, "e^0 five times. The more places a block has, the more ways there are to be on.")
 
 # %% [markdown]
-# Four ways to get it wrong, all of them in use somewhere. Each must miss the enumeration:
+# Three ways to get it wrong, all of them in use somewhere. Each must miss the enumeration:
 
 # %% tags=["label-c1-planted", "planted-C1"]
 def blocks(I):
@@ -147,9 +151,13 @@ for says, mistake in wrong.items():
     miss = max((mistake(*m).flatten() - pooled(m)).abs().max().item() for m in machines)
     planted_error("C1", miss, below=1e-10, says=says)
 
+# %% [markdown]
+# And a fourth: right on paper, lost in the computer.
+
 # %% tags=["label-c1-overflow", "claim-C1", "planted-C1"]
 loud = 1000 * torch.randn(1, 8, 4, 4, generator=G(0))           # inputs of a thousand do occur
-naive = loud.exp() / (1 + F.avg_pool2d(loud.exp(), 2, divisor_override=1).repeat_interleave(2, 2).repeat_interleave(2, 3))
+total = 1 + F.avg_pool2d(loud.exp(), 2, divisor_override=1)     # of each block
+naive = loud.exp() / total.repeat_interleave(2, 2).repeat_interleave(2, 3)
 safe = probabilistic_max_pool(loud, 2).p_detection
 claim("C1", safe.isnan().sum().item(), below=1, says="NaN among 128 chances, inputs of a thousand")
 planted_error("C1", naive.isnan().sum().item(), below=1, says="exponentials that overflow")
@@ -196,7 +204,8 @@ from deepgen_lib.caltech import CATEGORIES
 train, test = load_caltech("train"), load_caltech("test")
 print({name: (train.labels == k).sum().item() for k, name in enumerate(CATEGORIES)})
 people = [set(part.groups[part.labels == 0].tolist()) for part in (train, test)]
-print(f"faces of {len(people[0])} people to learn from, of {len(people[1])} others to test, {len(people[0] & people[1])} in both")
+print(f"faces of {len(people[0])} people to learn from, of {len(people[1])} others to test, "
+      f"{len(people[0] & people[1])} in both")
 
 # %% [markdown]
 # Neighbouring pixels of a photograph are nearly equal. A filter that learns that has learned nothing new, so the pictures are **whitened** first: the Fourier spectrum of natural pictures falls like $1/f$, and multiplying by $f$ makes it flat.
@@ -287,7 +296,7 @@ plots.table(rows, columns=["orientation, median", "likest pair", "share of place
 # %% tags=["label-measured-claims", "claim-C2", "planted-C2", "rtol-0.1", "atol-0.1"]
 claim("C2", rows["with the target"][0], above=0.4, says="median orientation, learned live")
 planted_error("C2", rows["without"][0], above=0.4, says="no sparsity target")
-reveal("7.c", 1, "")
+reveal("7.c", 1, "A unit that is always on must say a little of everything, and never one thing.")
 
 # %% [markdown]
 # **What to notice.** With the target, a few seconds of training are enough for edges and bars of several directions, each on at three places in a thousand. Without it the filters are on at 0.06 of all places, near a quarter of all blocks: they
@@ -295,7 +304,13 @@ reveal("7.c", 1, "")
 #
 # ## 7.6 Edges, parts, faces
 #
-# Now stack. The pooling units of one layer are the visible units of the next, which learns from *samples* of them while the layers below stay frozen (chapter 4). Training takes minutes a layer, so these networks come with the course (`benchmarks/conv_dbn.py` makes them). All share the first layer. Here is one that then saw nothing but faces:
+# Now stack. The pooling units of one layer are the visible units of the next, which learns from *samples* of them while the layers below stay frozen (chapter 4). Training takes minutes a layer, so these networks come with the course (`benchmarks/conv_dbn.py` makes them). Two layers of it:
+
+# %% tags=["label-conv-dbn-diagram"]
+plots.diagrams.conv_dbn()
+
+# %% [markdown]
+# All our networks share the first layer. Here is one that then saw nothing but faces:
 
 # %% tags=["label-networks"]
 from deepgen_lib.conv_networks import CATEGORIES_OF, load_conv_dbn, white_pictures
@@ -385,7 +400,8 @@ def lead(table):
 
 # %% tags=["label-others-claims", "claim-C2", "planted-C2", "rtol-0.1", "atol-0.03"]
 table = matching(networks)
-display(plots.table(dict(zip([f"pictures of {n}" for n in names], table)), columns=[f"{n} net" for n in names]))
+kinds_of = [f"pictures of {n}" for n in names]
+display(plots.table(dict(zip(kinds_of, table)), columns=[f"{n} net" for n in names]))
 claim("C2", lead(table), above=0.03, says="lead of a category's own network, mean of four")
 wrong = matching({name: rewired(net) for name, net in networks.items()})
 planted_error("C2", lead(wrong), above=0.03, says="wrong wires")
@@ -405,7 +421,8 @@ planted_error("C2", lead(wrong), above=0.03, says="wrong wires")
 
 # %% tags=["label-predict-selective"]
 predict("7.e", "Compared with layer 1, the best features of layer 3 are",
-        ["less selective: details get lost", "more selective for some classes", "more selective for every class"])
+        ["less selective: details get lost", "more selective for some classes",
+         "more selective for every class"])
 
 # %% [markdown]
 # > **C3, class-specific parts.** Trained on four categories together, features become more selective with depth; and a linear classifier on them makes fewer errors than the same classifier on pixels.
@@ -485,7 +502,8 @@ def typical(chosen, judged):
 # %% tags=["label-four-claims", "claim-C3", "planted-C3", "rtol-0.1", "atol-0.05"]
 rise = best[:, 2] - best[:, 0]
 noise_best = best_five(noise_chosen, noise_judged)
-claim("C3", rise.min(), above=0, says="rise of the best features' AP from layer 1 to 3, the least of four classes")
+claim("C3", rise.min(), above=0,
+      says="rise of the best features' AP from layer 1 to 3, the least of four classes")
 planted_error("C3", (noise_best[:, 2] - noise_best[:, 0]).min(), above=0, says="scrambled weights")
 usual, noise_usual = typical(chosen, judged), typical(noise_chosen, noise_judged)
 claim("C3", usual[2] - usual[0], above=0.15, says="rise of the typical feature from layer 1 to 3")
@@ -496,18 +514,23 @@ reveal("7.e", 2, "A part is somewhere, or it is not; an edge is everywhere.")
 def uncertainty(levels):
     """Median conditional entropy of each layer's features."""
     scores = [maps.amax((2, 3)) for maps in levels]
-    return [torch.stack([conditional_entropy(strongest(s[r], share=0.1), y_judge[r], 4) for r in draws]).mean(0)
-            for s in scores]
+    one = lambda s, r: conditional_entropy(strongest(s[r], share=0.1), y_judge[r], 4)
+    return [torch.stack([one(s, r) for r in draws]).mean(0) for s in scores]
 
 entropies = uncertainty(maps["judge"])
-display(plots.conv.entropies(dict(zip(layers, entropies)), 4, says="How uncertain is the class where a feature is on?"))
+display(plots.conv.entropies(dict(zip(layers, entropies)), 4,
+                             says="How uncertain is the class where a feature is on?"))
 rows = {"typical AP": usual, "median entropy, nats": [e.median() for e in entropies],
         "typical AP, scrambled": noise_usual}
 plots.table(rows, columns=layers, digits=2)
 
 # %% [markdown]
-# **What to notice.** The best features gain for every class and at every step: faces from 0.33 to 1.00, motorbikes from 0.33 to 0.94, cars from 0.29 to 0.57; airplanes, which edges alone betray at 0.85 (long level lines, much empty sky), still to 0.94. Scrambled weights lose instead. The typical feature goes from
-# 0.53 to 0.61 and 0.90, the entropy of its class from 0.67 nats to 0.00. How much of this is a matter of measure? Score a feature by its *mean* answer in place of the strongest, and motorbikes dip at layer 2 (`benchmarks/results/conv_dbn.md` has both). And labels had a small part in it: the training pictures were balanced by class, and the third layer is the best of five by validation pictures.
+# **What to notice.** The best features gain for every class and at every step: faces from 0.33 to 1.00, motorbikes from 0.33 to 0.94, cars from 0.29 to 0.57; airplanes, which edges alone betray at 0.85 (long level lines, much empty sky), still to 0.94. Scrambled weights lose instead.
+#
+# The typical feature goes from
+# 0.53 to 0.61 and 0.90, the entropy of its class from 0.67 nats to 0.00.
+#
+# How much of this is a matter of measure? Score a feature by its *mean* answer in place of the strongest, and motorbikes dip at layer 2 (`benchmarks/results/conv_dbn.md` has both). And labels had a small part in it: the training pictures were balanced by class, and the third layer is the best of five by validation pictures.
 #
 # And for a reader who has five labelled pictures of each class? The probe of chapter 6, on pixels and on features.
 
@@ -516,11 +539,12 @@ from deepgen_lib.probe import linear_probe
 
 def errors(learn, judge):
     """Share of errors on held-out pictures, five labels a class, ten draws."""
-    found = []
+    found, r = [], draws[0]
     for seed in range(10):
         few = pick(y_learn, 5, seed)
-        found.append(linear_probe(learn.flatten(1)[few], y_learn[few], weight_decay=0.01, n_steps=60,
-                                  test_features=judge.flatten(1)[draws[0]], test_labels=y_judge[draws[0]]).error)
+        probe = linear_probe(learn.flatten(1)[few], y_learn[few], weight_decay=0.01, n_steps=60,
+                             test_features=judge.flatten(1)[r], test_labels=y_judge[r])
+        found.append(probe.error)
     return torch.tensor(found)
 
 order = torch.randperm(64 * 64, generator=G(3))
@@ -528,8 +552,8 @@ mixed = lambda x: x.flatten(1)[:, order].view_as(x)
 shuffled = [by_layer(four, mixed(x))[1] for x in (x_learn, x_judge)]
 
 # %% tags=["label-probe-run", "claim-C3", "planted-C3", "rtol-0.1", "atol-0.05"]
-views = {"pixels": grey, "pixels, whitened": (x_learn, x_judge), **{layer: (a, b) for layer, a, b in zip(layers, *maps.values())},
-         "layer 2 of shuffled pixels": shuffled}
+views = {"pixels": grey, "pixels, whitened": (x_learn, x_judge)}
+views |= dict(zip(layers, zip(*maps.values()))) | {"layer 2 of shuffled pixels": shuffled}
 wrong = {name: errors(*view) for name, view in views.items()}
 saved = {name: (wrong["pixels"] - e).mean() for name, e in wrong.items()}
 claim("C3", saved["layer 2"], above=0.1, says="share of errors that layer 2 saves")
@@ -619,12 +643,13 @@ by_person = lambda e: torch.stack([e[people == person].mean() for person in peop
 
 # %% tags=["label-half-claims", "rtol-0.1", "atol-0.1"]
 def lead(error, other):
-    """Mean over people of what `other` errs more than `error`, and its standard error; per cent of the mean face's."""
+    """What `other` errs more, mean over people, and its standard error; % of the mean face's."""
     g = by_person(other) - by_person(error)
     unit = by_person(error_of["mean face"]).mean() / 100
     return (g.mean() / unit).item(), (g.std() / len(g)**0.5 / unit).item()
 
-leads = {f"beyond {name}": lead(error_of["all layers"], error_of[name]) for name in ("mean face", "layer 1 alone")}
+leads = {f"beyond {name}": lead(error_of["all layers"], error_of[name])
+         for name in ("mean face", "layer 1 alone")}
 for name, (value, error) in leads.items():
     claim("07.5", value / error, above=2, says=f"lead {name}, in standard errors over ten people")
 other_face = completion_error(helped["all layers"].roll(1, 0), held_out, known)
@@ -638,7 +663,8 @@ plots.up_down.estimates(leads, zero=True, xlabel="error saved by all layers, per
 # %% tags=["label-half-picture", "rtol-0.1", "atol-0.1"]
 one_each = [(people == person).nonzero()[0, 0].item() for person in people.unique()][:6]
 v = held_out[one_each]
-sheet = torch.cat([v, known * v, *[known * v + (1 - known) * guess[one_each] for guess in helped.values()]])
+filled_in = [known * v + (1 - known) * guess[one_each] for guess in helped.values()]
+sheet = torch.cat([v, known * v, *filled_in])
 plots.conv.pictures(sheet, contrast="white", columns=6, row_labels=["face", "seen", *helped],
                     says="What three ways put into the lower half.")
 
@@ -668,16 +694,21 @@ explore(plots.conv.occlusion(faces, v[:3], sides=("left", "right", "bottom")))
 # Three sentences to keep. *Share the weights, and the same question is asked everywhere; let a block make one choice, and the answer may move a little. The 1 in the denominator is a state: nothing is here. A picture of a unit persuades before it proves: measure on pictures that neither trained nor chose it.*
 #
 # ## 7.10 A worked exercise
-# **Question.** A feature that says nothing, a coin for each picture, has an average precision equal to the share of the class on average. But somebody looks at 60 such features on 24 pictures of each of four classes and reports the best for each class. What will he report? Guess before you read on.
-#
+# **Question.** A feature that says nothing, a coin for each picture, has an average precision equal to the share of the class on average. But somebody looks at 60 such features on 24 pictures of each of four classes and reports the best for each class. What will he report?
+
+# %% tags=["label-predict-worked"]
+predict_number("7.g", "Features of pure noise: the best AP of 60 features, for the best of four classes")
+
+# %% [markdown]
 # **Answer.** No formula is needed; toss the coins.
 
 # %% tags=["label-worked", "rtol-0.1"]
 y = torch.arange(4).repeat_interleave(24)
-reported = [max(average_precision(torch.randn(96, 60, generator=G(s)), y == k).max().item() for k in range(4)) for s in range(20)]
+luckiest = lambda scores: max(average_precision(scores, y == k).max().item() for k in range(4))
+reported = [luckiest(torch.randn(96, 60, generator=G(s))) for s in range(20)]
 best_of_noise = sum(reported) / 20
-print(f"one feature of noise: about 0.25; the best of 60 for the best of four classes: {best_of_noise:.2f}")
 claim("07.6", best_of_noise, between=(0.42, 0.52), says="AP of the luckiest noise")
+reveal("7.g", round(best_of_noise, 2), "One feature of noise has about 0.25.", within=0.05)
 
 # %% [markdown]
 # Pure luck looks like a class-specific part. That is why features were chosen on other pictures than those that judged them.

@@ -16,7 +16,8 @@
 
 # %% tags=["label-setup"]
 import math, torch
-from deepgen_lib import claim, derivation, explore, fit, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, fit, planted_error, plots
+from deepgen_lib import predict, predict_number, reveal
 from deepgen_lib import AdamOptions, GradientTrainer, LinearGaussian, VAE, mlp_vae
 torch.set_num_threads(1)
 
@@ -54,11 +55,11 @@ qs = {"z2 held fixed: best": best, "on the whole": margins, "prior": prior}
 rows = {name: [q.log_sigma[0, 0].exp(), toy.bound(x, q).mean(), toy.gap(x, q).mean()]
         for name, q in qs.items()}
 display(plots.table(rows, columns=["width of z1", "bound", "gap"], corner="q"))
-reveal("8.a", 1, "")
+reveal("8.a", 1, "KL(q‖p) punishes q for being where the posterior is not: stay inside.")
 
 # %% tags=["label-ellipses"]
 first = {"best q": NormalPosterior(*(part[:1] for part in best)),
-         "q of the margins": NormalPosterior(*(part[:1] for part in margins))}
+         "matching margins": NormalPosterior(*(part[:1] for part in margins))}
 plots.vae.ellipses(toy, x[0], first, says="One posterior, and two independent q's.")
 
 # %% [markdown]
@@ -135,7 +136,7 @@ reveal("8.b", 1, "Perfect on what it was trained on, and a network like any othe
 #
 # ## 8.3 Sampling blocks the gradient
 #
-# In the toy $\mathbb E_q[\log p(x\mid z)]$ could be done by hand. In general one draws $z\sim q$ and evaluates $\log p(x\mid z)$. A picture of the problem: $\;x\to\text{encoder}\to(\mu,\sigma)\to\text{draw }z\to\text{decoder}\to\text{bound}$. Backpropagation follows derivatives from right to left. What is the derivative of a
+# In the toy $\mathbb E_q[\log p(x\mid z)]$ could be done by hand. In general one draws $z\sim q$ and evaluates $\log p(x\mid z)$: picture, encoder, $(\mu,\sigma)$, a draw $z$, decoder, bound. Backpropagation follows derivatives the other way. What is the derivative of a
 # draw?
 
 # %% tags=["label-predict-blocked"]
@@ -162,7 +163,13 @@ reveal("8.c", 2, "The die does not know where mu came from.")
 # **Differentiate the distribution itself** (score function, *REINFORCE*; Williams 1992). $\nabla_\mu\int q f=\int q\,(\nabla_\mu\log q)\,f$, an average again:
 # $$\nabla_\mu\mathbb E[f]=\mathbb E\Big[f(z)\,\frac{\varepsilon}{\sigma}\Big],\qquad\nabla_{\log\sigma}\mathbb E[f]=\mathbb E\big[f(z)\,(\varepsilon^2-1)\big].$$
 #
-# Are both right? For polynomials $f$ the mean can be written down, from the moments of $\varepsilon$, and then differentiated. The two averages on the right we compute to the last digit by Gauss-Hermite quadrature, 20 well-chosen $\varepsilon$ with weights. One hundred random polynomials of degree 6:
+# The first way as a picture, beside the draw that blocks:
+
+# %% tags=["label-reparameterisation"]
+plots.diagrams.reparameterisation()
+
+# %% [markdown]
+# Are both ways right? For polynomials $f$ the mean can be written down, from the moments of $\varepsilon$, and then differentiated. The two averages on the right we compute to the last digit by Gauss-Hermite quadrature, 20 well-chosen $\varepsilon$ with weights. One hundred random polynomials of degree 6:
 
 # %% tags=["label-derivation"]
 def slope_of_mean(c, sigma=0.7):
@@ -312,6 +319,12 @@ planted_error("08.5", (by_path.mean() - slope).abs(), below=0.01, says="the path
 # > $$\mathbb E_{\varepsilon}\big[\log p(x\mid\mu+\sigma\varepsilon)\big]-\mathrm{KL}(q\Vert p(z)),\qquad\mathrm{KL}=\sum_k\tfrac12(\mu_k^2+\sigma_k^2-1)-\log\sigma_k,$$
 # > one draw for each picture: the first term by the path, the second by hand.
 #
+# Blue generates, orange recognises; the plate stands for the $N$ pictures, which share $\theta$ and $\varphi$, the weights of decoder and encoder:
+
+# %% tags=["label-vae-diagram"]
+plots.diagrams.vae()
+
+# %% [markdown]
 # 784-200-20 and back, binary pixels (the fixed binarisation), 2,000 updates on batches of 100, that is four passes over the data.
 
 # %% tags=["label-mnist"]
@@ -529,7 +542,12 @@ plots.image_grid(torch.cat([walked, mixed]), columns=10, row_labels=["steps of z
 #
 # ## 8.12 A worked exercise
 # **Question.** One latent, $f(z)=-\tfrac12(z-a)^2$, $q$ already at the top: $\mu=a$. How many draws of the score function are worth one pathwise draw? Does the answer depend on $\sigma$? Try before you read on.
-#
+
+# %% tags=["label-predict-worked"]
+predict_number("8.g", "At the top, how many score-function draws are worth one pathwise draw?",
+               unit="draws")
+
+# %% [markdown]
 # **Answer.** With $m=0$ the score function's variance is $15\sigma^4/4\sigma^2=\tfrac{15}4\sigma^2$, the pathwise one $\sigma^2$: 3.75 draws, whatever $\sigma$. The trouble of small $\sigma$ comes with $m\ne0$, and with other latents that add to $f$.
 
 # %% tags=["label-worked"]
@@ -538,6 +556,7 @@ for s in (0.01, 1.0, 30.0):
     here = torch.tensor([0.7]).double(), torch.tensor([s]).double().log()
     worth = peak.score_variance(*here) / peak.pathwise_variance(*here)
     claim("08.12", (worth - 3.75).abs(), below=1e-10, says=f"draws for one, sigma {s:g}, against 15/4")
+reveal("8.g", 3.75, "Whatever sigma is.", within=0.3)
 
 # %% [markdown]
 # ## Where this goes next

@@ -154,7 +154,7 @@ checks.best_baseline(best_baseline, seed=1)
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-8-6", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Your sheet of paper for 8.6
 #
-# Write down what you derived: why the mean does not depend on $b_k$, how the variance does, and where it is smallest. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+# Write down what you derived: why the mean does not depend on $b_k$, how the variance does, and where it is smallest. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the course's `solutions/`.
 #
 # | points | your text |
 # |:--|:--|
@@ -184,7 +184,8 @@ g = torch.Generator().manual_seed(0)
 e, fresh = (torch.randn(50_000, 20, generator=g).double() for _ in range(2))
 hill = lambda z: -0.5 * ((z - 0.5) ** 2).sum(1)                   # from mu = 0, sigma = 0.5
 mine = best_baseline(hill(0.5 * e), e / 0.5)
-for name, b in {"none": torch.zeros(20), "mean of f": hill(0.5 * e).mean().expand(20), "the best": mine}.items():
+mean = hill(0.5 * e).mean().expand(20)
+for name, b in {"none": torch.zeros(20), "mean of f": mean, "the best": mine}.items():
     variance = ((hill(0.5 * fresh)[:, None] - b) * fresh / 0.5).var(0)
     print(f"{name}: variance {variance.mean():.2f}")
 

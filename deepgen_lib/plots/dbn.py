@@ -22,6 +22,7 @@ from .picture import Picture
 from .style import BLACK, GREY, colour, drawing
 
 MAX_UNITS = 7  # of a layer: 128 states are the most that a table can show
+_WAYS = {"both": (BLACK, "-"), "down": (colour("model"), "-"), "up": (colour("q"), "--")}  # as in every diagram of the course
 _LAYERS = ("x", "h¹", "h²", "h³", "h⁴", "h⁵")
 
 
@@ -104,7 +105,7 @@ def climb(updates: Sequence[float], series: Mapping[str, Sequence[float]], *, la
         for name, start in layers.items():
             axis.axvline(start, color=GREY, linewidth=1, linestyle=":", label=f"_start of {name}")
             axis.text(start, 0.98, f" {name}", transform=axis.get_xaxis_transform(), va="top", fontsize=10.5, color=BLACK)
-        axis.set(xlabel="updates", ylabel="nats per example")
+        axis.set(xlabel="updates, all layers together", ylabel="nats per example")
         axis.set_ylim(top=top + 0.22 * (top - axis.get_ylim()[0]))
     return Picture(figure, says=says)
 
@@ -148,11 +149,11 @@ def _draw_network(axis: Axes, sizes: Sequence[int], directions: Sequence[str]) -
     for t, (below, above, way) in enumerate(zip(places, places[1:], directions), start=1):
         if not way:
             continue
-        axis.add_collection(LineCollection([[low, high] for low in below for high in above], colors=colour("model") if way == "both" else GREY, linewidths=0.7, alpha=0.7,
+        axis.add_collection(LineCollection([[low, high] for low in below for high in above], colors=_WAYS[way][0], linestyles=_WAYS[way][1], linewidths=0.7, alpha=0.6,
                                            label=f"_{ {'both': 'undirected', 'down': 'downwards', 'up': 'upwards'}[way]} {_LAYERS[t - 1]} {_LAYERS[t]}"))
         tail, head = (t - 0.15, t - 0.85) if way == "down" else (t - 0.85, t - 0.15)
         style = "<->" if way == "both" else "->"
-        axis.annotate("", xy=(reach + 0.7, head), xytext=(reach + 0.7, tail), arrowprops={"arrowstyle": style, "lw": 2.2, "color": colour("model") if way == "both" else BLACK})
+        axis.annotate("", xy=(reach + 0.7, head), xytext=(reach + 0.7, tail), arrowprops={"arrowstyle": style, "lw": 2.4, "color": _WAYS[way][0], "linestyle": _WAYS[way][1]})
     for layer, row in enumerate(places):
         axis.plot(*zip(*row), linestyle="None", marker="o", markersize=11, color="white", markeredgecolor=BLACK, markeredgewidth=1.4, label=f"_units of {_LAYERS[layer]}")
         axis.text(-reach - 0.7, layer, _LAYERS[layer], ha="right", va="center", fontsize=13)

@@ -19,7 +19,7 @@
 # %% tags=["label-setup"]
 import torch
 from deepgen_lib import DBN, all_states, joint_log_prob, random_rbm, sample_bernoulli
-from deepgen_lib import claim, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, explore, planted_error, plots, predict, predict_number, reveal
 torch.set_grad_enabled(False)      # this chapter needs no automatic differentiation
 torch.set_num_threads(1)
 
@@ -39,8 +39,8 @@ plots.dbn.anatomy(net.n_units,
                   says="Left and middle: the two halves of a DBN. Right: what it is not.")
 
 # %% [markdown]
-# **Left**: how a DBN makes a picture. The top two layers ask each other until they agree (blue, both ways: an RBM). Then the answer falls down the arrows, one layer
-# after the other, and nothing comes back up. **Middle**: the same weights read upwards. This half guesses causes from pictures; it is *not* part of the model. **Right**: a deep
+# **Left**: how a DBN makes a picture. The top two layers ask each other until they agree (black, both ways: an RBM). Then the answer falls down the arrows (blue), one layer
+# after the other, and nothing comes back up. **Middle**: the same weights read upwards (orange). This half guesses causes from pictures; it is *not* part of the model. **Right**: a deep
 # Boltzmann machine, in which every layer listens to both of its neighbours. It is another model, and the two are confused often.
 #
 # > **D1.** The joint distribution of the DBN is a product of tables,
@@ -88,7 +88,13 @@ plots.dbn.factors(net, says="Three tables: one sums to 1 as a whole, the others 
 # > **D2.** The two top layers of a DBN are an RBM: with $x$ and $h^1$ summed away,
 # > $$p(h^2,h^3)=\exp\big(h^{2\mathsf T}W_3h^3+b_2^{\mathsf T}h^2+b_3^{\mathsf T}h^3\big)\big/Z.$$
 #
-# That is so because nothing points up. In the deep Boltzmann machine with the very same numbers all energies are added, and normalised once:
+# That is so because nothing points up. Layer by layer:
+
+# %% tags=["label-dbn-and-dbm"]
+plots.diagrams.dbn_and_dbm()
+
+# %% [markdown]
+# In the deep Boltzmann machine with the very same numbers all energies are added, and normalised once:
 
 # %% tags=["label-dbm"]
 def undirected(dbn):
@@ -175,8 +181,12 @@ plots.scatter(dots, xlabel="chance of x_i = 1 from the table", ylabel="chance by
 #
 # ## 4.3 Up the arrows: a guess
 #
-# Which causes made this $x$? Read each RBM upwards, as in chapter 2.
-#
+# Which causes made this $x$? Read each RBM upwards, as in chapter 2. The network then has two sets of arrows. They share the weights $W_t$, but each way has biases of its own:
+
+# %% tags=["label-two-ways"]
+plots.diagrams.dbn()
+
+# %% [markdown]
 # > **D4.** Recognition $Q$ and generation $P$ are products of sigmoids:
 # > $$Q(h^t_j=1\mid h^{t-1})=\sigma\big(c_t+W_t^{\mathsf T}h^{t-1}\big)_j,\qquad P(h^{t-1}_i=1\mid h^t)=\sigma\big(b_{t-1}+W_th^t\big)_i,\qquad \sigma(a)=\frac1{1+e^{-a}}.$$
 # > $c_t$ is the *hidden* bias of RBM $t$; $b_{t-1}$ is the *visible* bias of RBM $t$. So a layer in the middle has two biases: $c_1$ when it is recognised from $x$, $b_1$ when it is
@@ -357,7 +367,8 @@ explore(plots.dbn.sampling(drawn, p_model, allowed=75), start={"steps": 10})
 # > **D5.** Greedy training: train an RBM on the data. Freeze it. Draw $h^1\sim Q(h^1\mid x)$ for the training data and train the next RBM on these *samples*. Freeze it, and so on. If each layer starts as the transpose
 # > of the one below, and climbs exactly, the bound on $\log p(x)$ rises layer by layer.
 #
-# Fourteen pictures of $3\times3$ pixels, all bars and stripes; the best possible score is $-\log14=-2.639$. Each layer climbs with the exact gradient, and the bound is computed exactly, so nothing is left to luck.
+# Fourteen pictures of $3\times3$ pixels, all bars and stripes; the best possible score is $-\log14=-2.639$. Each layer climbs with the exact gradient, and the bound is computed exactly, so nothing is left to luck. `move` is
+# one such step (chapter 2: data's phase minus model's phase) on examples that may have different weights; `climb` takes 300 of them and writes down bound and likelihood of the whole stack on the way.
 
 # %% tags=["label-climb"]
 from deepgen_lib import aggregated_posterior, tied_rbm, visible_log_prob
@@ -386,6 +397,14 @@ def climb(rbm, rows, weights, below=(), n_updates=300):
             move(rbm, rows, weights)
     return torch.tensor(seen).double()
 
+# %% [markdown]
+# Now the stack. A new layer is `tied_rbm(...)` of the one below: the same weights transposed, visible and hidden biases exchanged. Its training data are samples of $Q$; instead of drawing them we compute how often each state of the layer
+# would be drawn, the *aggregated posterior* $\frac1N\sum_xQ(h\mid x)$.
+
+# %% tags=["label-predict-seam"]
+predict_number("4.f", "A second layer is put on top, tied, not yet trained. The bound jumps by",
+               unit="nats")
+
 # %% tags=["label-stack"]
 stack = [random_rbm(9, 6, rng=torch.Generator().manual_seed(0))]
 trace = [climb(stack[0], bars, equal)]
@@ -401,14 +420,18 @@ seams = (bounds[1:, 0] - bounds[:-1, -1]).abs()
 claim("D5", bounds.diff(dim=1).min(), above=0, says="smallest rise of the bound in ten updates")
 claim("D5", seams.max(), below=1e-10, says="jump of the bound when a layer is added")
 claim("D5", (log_p - bounds).min(), above=-1e-10, says="log p(x) minus the bound")
+reveal("4.f", round(seams.max().item(), 6), "And with a random start?", within=0.001)
 fresh = DBN([stack[0], random_rbm(6, 9, scale=0.1, rng=g)]).bound(bars).total.mean()
 planted_error("D5", (fresh - bounds[0, -1]).abs(), below=1e-10, says="a random start")
 print("bound after each layer:", *(f"{b:.4f}" for b in bounds[:, -1]))
 print(f"log p minus bound at the end: {(log_p - bounds)[2, -1]:.3f}")
 
+# %% [markdown]
+# The curve from update 200 on (before that the first RBM climbs from far below):
+
 # %% tags=["label-d5-picture", "picture-D5"]
 at = torch.cat([torch.arange(0, 301, 10) + 300 * layer for layer in range(3)])
-late = at >= 200                                               # the first RBM begins far below
+late = at >= 200
 series = {"likelihood": log_p.flatten()[late], "bound": bounds.flatten()[late]}
 plots.dbn.climb(at[late], series, layers={"layer 1": 200, "layer 2": 300, "layer 3": 600},
                 says="The bound goes on where it was and rises with every layer.")
@@ -433,7 +456,7 @@ fed = {name: climb(tied_rbm(stack[0]), rows, weights, below=stack[:1], n_updates
        for name, (rows, weights) in feeds.items()}
 
 # %% [markdown]
-# How high can the second layer lift the bound? Its best $p(h^1)$ is the distribution of the samples themselves, the *aggregated posterior* $\frac1N\sum_xQ(h^1\mid x)$. Then the bound's prior term is as large as it can get.
+# How high can the second layer lift the bound? Its best $p(h^1)$ is the distribution of the samples themselves, the aggregated posterior. Then the bound's prior term is as large as it can get.
 
 # %% tags=["label-d5-planted", "planted-D5"]
 terms = DBN(stack[:2]).bound(bars)

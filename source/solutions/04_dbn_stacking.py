@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Exercises 4 · Deep belief networks
 #
-# Six exercises for [chapter 4](../../notebooks/04_dbn_stacking.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("4.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("4.1")` gives you the untouched start.
+# Six exercises for [chapter 4](../../notebooks/04_dbn_stacking.ipynb). Where a cell says `raise NotImplementedError()`, put your lines in its place; where it says `None`, put your answer there.
+# Run the cell, then the check below it, which knows what usually goes wrong.
+#
+# Stuck? `hint("4.1")` gives a nudge, then an equation, then pseudo-code, one at each call. `start_over("4.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -23,15 +25,18 @@ from deepgen_lib import checks, hint, start_over
 from deepgen_lib import DBN, all_states, gibbs_chain, random_rbm, sample_bernoulli
 
 # %% [markdown]
-# ## 4.1 All conditionals of a 4-3-2 network   (core, 15 minutes, four lines)
+# ## 4.1 All conditionals of a 4-3-2 network   (core, 15 minutes)
 #
-# Four times "how likely is each unit to be on", one row per given state:
+# Four times "how likely is each unit to be on", one row per given state, one line each:
 # $$P(x=1\mid h^1),\qquad Q(h^1=1\mid x),\qquad P(h^1=1\mid h^2),\qquad P(h^2=1\mid h^1).$$
 # The slide has $1/(1+\exp(Wh))$. Do not copy it.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-4-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def conditionals(W1, b0, c1, W2, b1, b2, x, h1, h2):
-    """The four above, in this order.  x (B, 4), h1 (B, 3), h2 (B, 2) -> (B, 4), (B, 3), (B, 3), (B, 2)."""
+    """The four above, in this order.
+
+    x (B, 4), h1 (B, 3), h2 (B, 2) -> (B, 4), (B, 3), (B, 3), (B, 2)
+    """
     ### BEGIN SOLUTION
     x_given_h1 = torch.sigmoid(b0 + h1 @ W1.T)
     guess_of_h1 = torch.sigmoid(c1 + x @ W1)
@@ -128,11 +133,12 @@ checks.next_data(next_data, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 4.5 Sampler clinic   (stretch, 30 minutes, two lines and five diagnoses)
+# ## 4.5 Sampler clinic   (stretch, 30 minutes)
 #
 # Five samplers for one 4-3-2 network. First write the measure: $\chi^2=\sum_x(\text{seen}-\text{expected})^2/\text{expected}$, from the counts of all states and the exact probabilities $p(x)$. An honest sampler of 16 states gets about 15, and more than 45 once in 10,000.
 #
-# Then examine the patients. `net.layer_log_prob(0).exp()` is the exact $p(x)$.
+# Then examine the patients A to E, and write one of the five diagnoses for each `None`. `net.layer_log_prob(0).exp()` is the exact $p(x)$; to count, make a number of each
+# state: `(samples @ torch.tensor([8., 4, 2, 1]).double()).long()`.
 
 # %% tags=["label-patients"]
 g = torch.Generator().manual_seed(4)
@@ -189,7 +195,8 @@ for name, sampler in zip(diagnoses, (A, B, C, D, E)):
     codes = (sampler(20_000) @ torch.tensor([8.0, 4.0, 2.0, 1.0]).double()).long()
     found = chi_square(torch.bincount(codes, minlength=16).double(), net.layer_log_prob(0).exp())
     print(f"{name}: chi-square {found:.1f}")
-diagnoses = {"A": "a deep Boltzmann machine", "B": "right", "C": "probabilities going down", "D": "the wrong bias", "E": "no top chain"}
+diagnoses = {"A": "a deep Boltzmann machine", "B": "right", "C": "probabilities going down",
+             "D": "the wrong bias", "E": "no top chain"}
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-5", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["exercise-S1"]

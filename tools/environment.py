@@ -72,7 +72,7 @@ def interpreter(venv: Path) -> Path:
 
 def read_stamp(venv: Path) -> dict:
     try:
-        return dict(json.loads((venv / STAMP).read_text()))
+        return dict(json.loads((venv / STAMP).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
@@ -112,7 +112,7 @@ def _make(root: Path, wanted: dict[str, str], *, from_scratch: bool) -> None:
     pip(python, "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".", root=root)
     settings = venv / "share/jupyter/lab/settings/overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps(LAB_SETTINGS))
+    settings.write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
     _write_stamp(venv, wanted, finished=True)
 
 
@@ -153,19 +153,19 @@ def _clear(venv: Path) -> None:
 
 def _write_stamp(venv: Path, wanted: dict[str, str], *, finished: bool) -> None:
     draft = venv / f"{STAMP}.new"
-    draft.write_text(json.dumps(wanted | {"finished": finished}))
+    draft.write_text(json.dumps(wanted | {"finished": finished}), encoding="utf-8")
     draft.replace(venv / STAMP)
 
 
 def _torch_pin(root: Path) -> str:
-    return next(line for line in (root / "requirements.lock").read_text().splitlines() if line.startswith("torch=="))
+    return next(line for line in (root / "requirements.lock").read_text(encoding="utf-8").splitlines() if line.startswith("torch=="))
 
 
 @contextlib.contextmanager
 def _one_at_a_time(venv: Path):
     """Two calls must not install at once. (Windows has no flock; there the second call is on its own.)"""
     venv.mkdir(exist_ok=True)
-    with open(venv / LOCK, "w") as handle:
+    with open(venv / LOCK, "w", encoding="utf-8") as handle:
         with contextlib.suppress(ImportError):
             import fcntl
             try:

@@ -15,7 +15,7 @@ ALLOWED = Path(__file__).resolve().parents[1] / "tests" / "allowed_skips.txt"
 
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("DEEPGEN_STRICT_SKIPS") and not hasattr(config, "workerinput"):  # xdist's workers report to the controller
-        config.pluginmanager.register(SkipGuard(read_allowed(ALLOWED.read_text())), "deepgen-skip-guard")
+        config.pluginmanager.register(SkipGuard(read_allowed(ALLOWED.read_text(encoding="utf-8"))), "deepgen-skip-guard")
 
 
 class SkipGuard:

@@ -153,12 +153,12 @@ def _read_manifest(work: Path) -> dict[str, dict]:
     """Empty when missing or damaged: then no copy counts as unchanged, and none is replaced."""
     try:
         return {name: {"versions": list(entry["versions"]), "bytes": str(entry["bytes"])}
-                for name, entry in json.loads((work / MANIFEST).read_text()).items()}
+                for name, entry in json.loads((work / MANIFEST).read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def _write_manifest(work: Path, manifest: dict[str, dict]) -> None:
     draft = work / f"{MANIFEST}.draft"
-    draft.write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    draft.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
     draft.replace(work / MANIFEST)

@@ -40,7 +40,7 @@ def _networks(rng):
 
 latent_numbers = register(Exercise(
     id="11.1", name="latent_numbers", title="Count the latents", level="core", minutes=15, chapter=CHAPTER,
-    success="every group counted, from the top down, on the padded picture",
+    success="every group counted, from the top down, on the padded picture; MNIST has 14,400 numbers, read from below it would be 9,600",
     hints=("*Nudge.* Find the side of the finest scale first: pad, then halve. Which entry of groups is the coarsest?",
            r"*Equation.* $S=$ the next multiple of $2^{d+n-1}$, with $d$ halvings outside and $n$ scales; scale $k=0,\dots,n-1$ from the top has side $S/2^{d+n-1-k}$; numbers $K\cdot\text{side}^2$.",
            "*Pseudo-code.* step = 2**(n_down + len(groups) - 1); S = step * ceil(image_size / step); for k, n in enumerate(groups): n times append n_latent * (S // 2**(n_down + len(groups) - 1 - k))**2."),
@@ -88,7 +88,7 @@ def _channels(rng):
 
 cell_weights = register(Exercise(
     id="11.2", name="cell_weights", title="What a cell costs", level="core", minutes=25, chapter=CHAPTER,
-    success="both formulas agree with the cells, weight by weight",
+    success="both formulas agree with the cells, weight by weight; a dense 5×5 would make 25 E C of its term 25 E² C²",
     hints=("*Nudge.* Go through the branch from left to right. A batch norm has a scale and a shift for each channel; a convolution followed by a batch norm needs no bias. To how many channels does one filter of a depthwise convolution look?",
            r"*Equation.* $1\times1$: $EC^2$, twice; depthwise: $25EC$; norms: $2C+2EC+2EC+2C$; SE with $h=\max(C/16,4)$: $2Ch+h+C$. Encoder: $2\cdot9C^2+C$, norms $4C$, SE.",
            "*Pseudo-code.* h = max(C // 16, 4); se = 2*C*h + h + C; generative: 2*E*C*C + 25*E*C + 4*E*C + 4*C + se; encoder: 18*C*C + C + 4*C + se."),
@@ -219,7 +219,7 @@ def _programs(rng):
 
 shared_or_tied = register(Exercise(
     id="11.4", name="shared_or_tied", title="Shared is not tied", level="core", minutes=20, chapter=CHAPTER,
-    success="one module, one weight in two modules, one value at the start: three different things",
+    success="three different things; NVAE's path is shared, the slide's words say tied, and all but the shared one run twice for a bound",
     hints=("*Nudge.* Two things that are equal now: will they be after a step? And if they are, are they two modules or one?",
            "*Equation.* shared: `one is other`. tied: two modules, equal before *and* after an update. copies: equal before, not after. strangers: not even before.",
            "*Pseudo-code.* before = all weights equal; program.update(); after = all weights equal; if program.one is program.other: shared; elif after: tied; elif before: copies; else strangers."),

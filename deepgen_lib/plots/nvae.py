@@ -48,7 +48,7 @@ def walk(visits: Mapping[str, tuple[int, Tensor]], *, says: str = "") -> Picture
     """
     n = sum(name.startswith("z ") for name in visits)
     where = places(n)
-    with drawing(width=9.6, height=1.2 * (max(y for _, y in where.values()) + 2.0) + 1.4) as (figure, axis):
+    with drawing(width=9.6, height=0.95 * (max(y for _, y in where.values()) + 2.0) + 0.6) as (figure, axis):
         draw_arrows(axis, [pair for pair in arrows(n) if all(name in visits for name in pair)], where)
         for name, (x, y) in where.items():
             made = visits.get(name)
@@ -65,7 +65,7 @@ def walk(visits: Mapping[str, tuple[int, Tensor]], *, says: str = "") -> Picture
 def cell(layers: Sequence[tuple[str, str, int]], *, title: str = "", says: str = "") -> Picture:
     """A residual cell from left to right: (layer, shape of what leaves it, parameters) each, with the skip above and the sum at the end."""
     n = len(layers)
-    with drawing(width=1.02 * n + 2.4, height=2.3) as (figure, axis):
+    with drawing(width=0.86 * n + 1.6, height=2.3) as (figure, axis):
         for i, (name, shape, parameters) in enumerate(layers):
             axis.add_patch(Rectangle((i + 0.06, 0), 0.88, 0.7, facecolor="#dbe9f4" if "conv" in name else "#f1f1ee", edgecolor=GREY, label=f"_{name}"))
             axis.text(i + 0.5, 0.35, name.replace(" ", "\n"), ha="center", va="center", fontsize=9.5)

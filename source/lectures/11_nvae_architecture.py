@@ -17,7 +17,7 @@
 # %% tags=["label-setup"]
 import math, torch
 from deepgen_lib import NVAE, NVAE_TABLE, NVAEConfig, claim, derivation, explore, planted_error, plots
-from deepgen_lib import predict, reveal
+from deepgen_lib import predict, predict_number, reveal
 from deepgen_lib.nvae import AUTHORS_MILLIONS
 torch.set_num_threads(1)
 G = lambda seed: torch.Generator().manual_seed(seed)
@@ -43,11 +43,12 @@ predict("11.a", "How many nats does the best q miss whose groups are drawn apart
 
 # %% tags=["label-ladder-table"]
 rows = {name: [q.width, toy.bound(x, q)[4], toy.gap(x, q)[0], toy.gap(x, q)[4]] for name, q in qs.items()}
-display(plots.table(rows, columns=["width of z2", "bound at 0", "gap at -4", "gap at 0"], corner="z2 drawn"))
+columns = ["width of z2", "bound at x = 0", "gap at x = -4", "gap at x = 0"]
+display(plots.table(rows, columns=columns, corner="z2 drawn"))
 reveal("11.a", 2, "The shape of the posterior is the same for every x; only its middle moves.")
 
 # %% tags=["label-ladder-picture"]
-at = torch.tensor([1.5]).double()
+at = torch.tensor([1.5]).double()                        # x = 1.5; within an ellipse lie 86 % of q
 plots.nvae.ladder(toy, {"after: exact": toy.posterior(at), "apart: best": toy.independent(at)},
                   says="The posterior leans along the line of the prior; a q of groups apart cannot lean.")
 
@@ -91,6 +92,12 @@ derivation("11.2", {
 #
 # The picture goes **up** through the encoder and leaves a *tap* for every group. Then one path comes **down**, from a learned constant $h$. At each group its state goes to the prior and, with the tap, to the posterior; $z_l$ is drawn; it *joins* the path. At the end the path paints the picture.
 
+# %% tags=["label-diagram"]
+plots.diagrams.towers()
+
+# %% [markdown]
+# The same for a real network, small and not trained. Follow one digit through it, tensor by tensor:
+
 # %% tags=["label-model"]
 from deepgen_lib import load_mnist
 from deepgen_lib.nvae.tracing import hears, trace
@@ -106,7 +113,7 @@ predict("11.b", "For one bound p(z2|z1) and q(z2|z1,x) are needed. How often doe
         ["once", "twice: once for p, once for q", "once for p; q has a path of its own"])
 
 # %% tags=["label-walk", "picture-N1", "atol-0.001"]
-plots.nvae.walk(visits, says="One bound of one digit: up the encoder (orange), down the shared path (blue).")
+plots.nvae.walk(visits, says="One bound of one digit: up the encoder (orange), down the path (blue).")
 
 # %% [markdown]
 # > **N1.** NVAE is a hierarchical VAE. Its encoder is bidirectional: bottom-up features, then the top-down path, and this path *is* that of the generative model: the same modules, run once, for prior and posterior together.
@@ -118,13 +125,13 @@ claim("N1", most, between=(1, 1), says="most runs of any module for one bound")
 apart = visits["path 2"].calls + sampled["path 2"].calls        # p from one walk, q from another
 planted_error("N1", apart, between=(1, 1), says="a walk for p and a walk for q")
 print("run for a sample:", ", ".join(name for name in sampled if name[0] in "pjo"))
-reveal("11.b", 0, "")
+reveal("11.b", 0, "The path is walked once; prior and posterior both read what it left at this group.")
 
 # %% tags=["label-walk-sample", "atol-0.001"]
 plots.nvae.walk(sampled, says="A sample: the blue path and the priors; nothing orange runs.")
 
 # %% [markdown]
-# **What to notice.** Every box says how often its module ran: 1. The posteriors' boxes are of one colour because nothing was trained: their last layers start at zero, and a correction of zero means that $q$ is $p$. The sample uses the right half alone, and each module in it is one that the encoder used too.
+# **What to notice.** Orange frames are the encoder's own, blue ones the shared path; a box shows the mean of a tensor's channels. Every box says how often its module ran: 1. The posteriors' boxes are of one colour because nothing was trained: their last layers start at zero, and a correction of zero means that $q$ is $p$. The sample uses the right half alone, and each module in it is one that the encoder used too.
 #
 # ### Shared is not tied
 # The slide says *encoder: weight tied with decoder*. Two things could be meant. **Tied** would be two networks, one for $p$ and one for $q$, whose weights are kept equal. **Shared** is one network, run once. Here it is the second. And the correction that $q$ adds has weights of its own: nothing in it is tied to anything.
@@ -162,7 +169,7 @@ claim("N1", len(path & own), between=(0, 0), says="weights of the correction tha
 
 # %% tags=["label-predict-hears"]
 predict("11.c", "One picture is exchanged for another; the noise stays. Does the prior of z2 change?",
-        ["no: a prior does not see x", "yes, through z1", "yes: it reads the path, and the path reads x"])
+        ["no: a prior does not see x", "yes, through z1", "yes: it reads the path, which reads x"])
 
 # %% tags=["label-hears"]
 priors = lambda names: sorted(name for name in names if name.startswith("prior"))
@@ -191,11 +198,12 @@ predict("11.d", "A cell of C = 64 channels has 61,124 parameters. Of these the 5
         ["most of them", "about a sixth", "less than a hundredth"])
 
 # %% tags=["label-cell"]
-from deepgen_lib.nvae import EncoderCell, GenerativeCell, encoder_cell_parameters, generative_cell_parameters
+from deepgen_lib.nvae import EncoderCell, GenerativeCell
 
 def layers(cell, channels):
     """(layer, shape of its output at 8 x 8, parameters) of a cell's branch."""
-    words, y = {"BatchNorm2d": "BN", "SiLU": "Swish", "SqueezeExcite": "SE"}, torch.zeros(1, channels, 8, 8)
+    words = {"BatchNorm2d": "BN", "SiLU": "Swish", "SqueezeExcite": "SE"}
+    y = torch.zeros(1, channels, 8, 8)
     for layer in cell.eval().branch:
         y, kind = layer(y), type(layer).__name__
         conv = f"{'depthwise ' if getattr(layer, 'groups', 1) > 1 else ''}conv"
@@ -205,9 +213,9 @@ def layers(cell, channels):
 # %% tags=["label-cell-picture", "picture-N4"]
 display(plots.nvae.cell([*layers(GenerativeCell(64), 64)], title="generative cell, C = 64",
         says="The layers of a generative cell: what leaves each, and its parameters."))
-share = 25 * 6 * 64 / generative_cell_parameters(64)
+share = 25 * 6 * 64 / sum(p.numel() for p in GenerativeCell(64).parameters())
 print(f"share of the 5x5: {share:.3f}; were it dense: {25 * (6 * 64)**2:,} parameters")
-reveal("11.d", 1, "")
+reveal("11.d", 1, "25 numbers for each of 6 x 64 channels, and no mixing between channels.")
 
 # %% tags=["label-cell-encoder"]
 plots.nvae.cell([*layers(EncoderCell(64), 64)], title="encoder cell, C = 64",
@@ -219,12 +227,14 @@ plots.nvae.cell([*layers(EncoderCell(64), 64)], title="encoder cell, C = 64",
 # > parameters.
 
 # %% tags=["label-cell-claims", "claim-N4", "planted-N4"]
+from deepgen_lib.nvae import encoder_cell_parameters, generative_cell_parameters
+
 def miscount(formula, make, sizes=(4, 64, 128)):
     """Largest difference between a formula and a cell's real number of parameters."""
     return max(abs(formula(c) - sum(p.numel() for p in make(c).parameters())) for c in sizes)
 
-claim("N4", miscount(generative_cell_parameters, GenerativeCell), below=0.5, says="generative cell, off by")
-claim("N4", miscount(encoder_cell_parameters, EncoderCell), below=0.5, says="encoder cell, off by")
+claim("N4", miscount(generative_cell_parameters, GenerativeCell), below=0.5, says="generative, off by")
+claim("N4", miscount(encoder_cell_parameters, EncoderCell), below=0.5, says="encoder, off by")
 dense = lambda c: generative_cell_parameters(c) - 25 * 6 * c + 25 * (6 * c)**2
 planted_error("N4", miscount(dense, GenerativeCell), below=0.5, says="a dense 5x5")
 
@@ -234,9 +244,10 @@ moved = lambda f: (f(y) - y).abs().max()
 cells = [kind(64, scale=0.0) for kind in (GenerativeCell, EncoderCell)]
 claim("N4", max(moved(cell) for cell in cells), below=1e-12, says="what a cell of scale zero changes")
 planted_error("N4", moved(lambda y: 0.0 * cells[0].branch(y)), below=1e-12, says="the skip left out")
-print(*(tuple(f(y).shape[1:]) for f in (GenerativeCell(64), EncoderCell(64))), "from", tuple(y.shape[1:]))
-climbers = GenerativeCell(64, up=True), EncoderCell(64, down=True)
-print("to another scale:", *(tuple(f(y).shape[1:]) for f in climbers))
+shape = lambda f: tuple(f(y).shape[1:])
+print(f"what comes in: {tuple(y.shape[1:])}; out of the cells: {shape(cells[0])}, {shape(cells[1])}")
+up, down = GenerativeCell(64, up=True), EncoderCell(64, down=True)
+print(f"to another scale: {shape(up)} by the generative cell, {shape(down)} by the encoder's")
 
 # %% [markdown]
 # **What to notice.** The 5×5 convolution has 9,600 parameters, a share of 0.157, because each of its 384 filters looks at one channel. A dense one would have 3,686,400: sixty cells' worth. That is why the generative model can afford to look far. The 0.1 at the branch is not in the paper; section 11.8 shows what it does.
@@ -280,10 +291,11 @@ plots.nvae.scales({name: list(zip(c.latent_sizes, c.groups)) for name, c in NVAE
 # ## 11.5 The table, row by row
 #
 # Six networks, up to 323 million parameters. They can be built here without a byte of memory for their weights: on the *meta device* a tensor has a shape and no numbers. A whole walk down works there too.
+#
+# The picture above says how many groups of which side; each place of a group holds 20 numbers, in all six networks.
 
 # %% tags=["label-predict-table"]
-predict("11.e", "CelebA-HQ has 1.2 times the parameters of ImageNet 32. How many times its latents?",
-        ["about as many", "about 40 times", "about 4 times"])
+predict_number("11.e", "CelebA-HQ has 1.2 times the parameters of ImageNet 32. How many times its latents?")
 
 # %% tags=["label-table"]
 rows, found = {}, {}
@@ -298,8 +310,9 @@ for name, c in NVAE_TABLE.items():
                   f"{millions:.1f}", f"{AUTHORS_MILLIONS[name]:.1f}"]
 
 # %% tags=["label-table-shown"]
-display(plots.table(rows, columns=["picture", "groups", "z", "latent numbers", "ours, M", "theirs, M"]))
-reveal("11.e", 1, "")
+display(plots.table(rows, columns=["picture", "groups", "z", "latent numbers", "ours, millions", "theirs"]))
+of = lambda name: int(rows[name][3].replace(",", ""))     # its latent numbers
+reveal("11.e", of("CelebA-HQ 256") / of("ImageNet 32"), "16 groups of 128² alone are 37 times.", within=10)
 
 # %% [markdown]
 # > **N3.** The table. Every row can be built; the shapes of its $z$ are the slide's; its parameters are within 3 % of the authors' network.
@@ -442,13 +455,13 @@ def measure(cells):
     slopes = torch.autograd.grad(readout, states[1:])
     return Depth([s.std().item() for s in states[1:]], [g.std().item() for g in slopes])
 
-builds = {"as NVAE builds": {}, "scale 1": {"scale": 1.0}, "no batch norm": {"norm": False},
-          "no skip": {"skip": False}, "no skip, no norm": {"skip": False, "norm": False}}
+builds = {"no skip": {"skip": False}, "as NVAE builds": {}, "scale 1": {"scale": 1.0},
+          "no batch norm": {"norm": False}, "no skip, no norm": {"skip": False, "norm": False}}
 depths = {(n, name): measure(stack(n, **how)) for n in (64, 8) for name, how in builds.items()}
 
 # %% [markdown]
 # *What must be careful?* Start with 64 cells, then 8:
-# 1. Which single change breaks the gradient? In which direction?
+# 1. Without skips, how large is the gradient at the first cell? Which other single change moves it?
 # 2. Without skip *and* without norm: what is left of the signal, and what would a step of training do?
 # 3. Which of the five ways could you train? Is the batch norm what saves a deep stack at its start?
 
@@ -467,8 +480,9 @@ planted_error("11.5", back[64, "scale 1"], between=(0.3, 3), says="scale 1")
 reveal("11.h", 2, "Each batch norm divides by a spread below one, and so multiplies the gradient.")
 
 # %% [markdown]
-# **What to notice.** The skip is what matters most. With it the gradient at the first cell is that at the last; without it, it is some millions of times as large (cut at one million, so that the line prints alike everywhere). A scale of 1 is no catastrophe at 64 cells, but the gradient has grown, and it would grow with depth: 0.1 keeps every cell a small correction. And note what does *not* show: with
-# skips, taking the batch norms out changes nothing at the start.
+# **What to notice.** The skip is what matters most. With it the gradient at the first cell is that at the last; without it, it is some millions of times as large (cut at one million, so that the line prints alike everywhere). A scale of 1 is no catastrophe at 64 cells, but the gradient has grown, and it would grow with depth: 0.1 keeps every cell a small correction.
+#
+# And note what does *not* show: with skips, taking the batch norms out changes nothing at the start.
 #
 # ### Normalisation
 # So what are the batch norms for? They make a cell deaf to the size of the weights in front of them: multiply a convolution by ten, and what leaves the batch norm is the same, if it uses the statistics of the batch at hand.
@@ -531,7 +545,7 @@ bound = lambda net: net.elbo(test_x, G(5)).total.mean().item()
 of_batch = with_norm.train()(test_x, with_norm.noise(500, G(5))).total.mean().item()
 print(f"with {bound(with_norm):.1f}, without {bound(without):.1f} nats")
 print(f"with, but by the statistics of the test batch itself: {of_batch:.1f}")
-reveal("11.i", 1, "")
+reveal("11.i", 1, "Two groups are few cells: skips and a small scale carry such a network alone.")
 
 # %% tags=["label-norm-again", "rtol-0.03"]
 lag = of_batch - bound(with_norm)
@@ -551,10 +565,10 @@ planted_error("11.7", lag, below=0.9, says="the running means of 60 updates")
 # Measured apart: over five seeds the run without batch norms was 1 to 9 nats behind; with four groups and 50 or 80 updates (two seeds) it was between half a nat behind and 3 nats *ahead*. At this size nothing is decided. The paper needed them for networks of dozens of cells in a row, and measures the statistics again before it samples (chapter 12).
 #
 # ### The spectral term
-# The divergence of group $l$ has $\Delta\mu^2/\sigma^2$ in it, and $\Delta\mu$ comes out of a deep network. If that network can answer a small change of $x$ by a large change of $\Delta\mu$, the KL of some picture will be huge. What does it take? Multiply the convolutions of the *encoder and the posteriors* of a trained network by $k$:
+# The divergence of group $l$ has $\Delta\mu^2/\sigma^2$ in it (chapter 12), and $\Delta\mu$ comes out of a deep network. If that network can answer a small change of $x$ by a large change of $\Delta\mu$, the KL of some picture will be huge. What does it take? Multiply the convolutions of the *encoder and the posteriors* of a trained network by $k$:
 
 # %% tags=["label-predict-louder"]
-predict("11.j", "All of the encoder's convolutions 1.5 times as large. The KL, 1 nat or so before, becomes",
+predict("11.j", "All of q's convolutions 1.5 times as large. The KL, 1 nat or so before, becomes",
         ["1.5 times as large", "about twice as large", "ten times as large, or more"])
 
 # %% tags=["label-louder"]
@@ -583,9 +597,9 @@ powers = {w: [math.log10(kl_if_louder(net, k)) for k in (1, 1.5, 2, 3)] for w, n
 rows = {f"{w:g}": [exact_values(net).sum(), bound(net), *powers[w]] for w, net in nets.items()}
 
 # %% tags=["label-spectral-table", "atol-0.9"]
-display(plots.table(rows, columns=["singular values", "bound", "k = 1", "k = 1.5", "k = 2", "k = 3"],
-                    corner="penalty", digits=1))                # from k = 1 on: log10 of the KL
-reveal("11.j", 2, "")
+columns = ["singular values", "bound", *(f"log10 KL, k = {k:g}" for k in (1, 1.5, 2, 3))]
+display(plots.table(rows, columns=columns, corner="penalty", digits=1))
+reveal("11.j", 2, "Each layer multiplies by 1.5 again, and σ is an exponential of what comes out.")
 
 # %% [markdown]
 # > **11.8.** The penalty is the sum of the largest singular values, found by a few steps of power iteration from where the last update left off. It keeps them small; and the smaller they are, the less a network's KL can explode.
@@ -603,8 +617,11 @@ claim("11.8", sums[2] / sums[0], below=0.7, says="singular values, penalty 1 ove
 claim("11.8", powers[0.0][-1] - powers[1.0][-1], above=1, says="powers of ten saved at k = 3")
 
 # %% [markdown]
-# **What to notice.** The last four columns are powers of ten. Weights half as large again, and the KL is many times what it was; three times, and it is out of all bounds. An exponential of depth is at work: each layer multiplies, and the width $\sigma$ is an exponential on top. The penalty pays for its safety: with weight 1 the bound is worse. At this size the weight 0.01 that NVAE uses does *not* improve the bound, nor reliably the columns to its right (three seeds); what it
-# buys shows where thousands of updates would otherwise let the weights grow. (It regularises the singular values. Spectral *normalisation* would divide by them, for every layer, needed or not.)
+# **What to notice.** The last four columns are powers of ten: an entry of 3 stands for a KL of a thousand nats. Weights half as large again, and the KL is many times what it was; three times, and it is out of all bounds. An exponential of depth is at work: each layer multiplies, and the width $\sigma$ is an exponential on top.
+#
+# The penalty pays for its safety: with weight 1 the bound is worse. At this size the weight 0.01 that NVAE uses does *not* improve the bound, nor reliably the columns to its right (three seeds); what it buys shows where thousands of updates would otherwise let the weights grow.
+#
+# (It regularises the singular values. Spectral *normalisation* would divide by them, for every layer, needed or not.)
 #
 # ### The clamp
 # One more precaution, which the paper leaves to its program: means and log-widths are bent by $5\tanh(\cdot/5)$. Take a learning rate ten times too large.
@@ -640,7 +657,7 @@ planted_error("11.9", bound_at_high_rate(None), above=-1e5, says="no clamp (cut 
 # ## 11.10 A worked exercise
 # **Question.** Somebody writes NVAE with two decoders: one whose path feeds the priors, a second, with the same weights at the start, whose path feeds the posteriors. KL is zero at the start, as it should be. What happens after one update? Try before you read on.
 #
-# **Answer.** The first path hears of the KL through the priors, the second through the posteriors: two different gradients, so the copies part, and $q$ is no longer *prior plus correction*, but a correction added to something else. Their two gradients, for the group of 11.2:
+# **Answer.** The first path hears of the KL through the priors, the second through the posteriors: two different gradients, so the copies part, and $q$ is no longer *prior plus correction*, but a correction added to something else. Their two gradients, for the group of section 11.2:
 
 # %% tags=["label-worked", "rtol-0.05"]
 between = (by_prior - by_posterior).norm() / whole.norm()

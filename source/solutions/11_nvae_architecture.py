@@ -2,7 +2,7 @@
 # # Exercises 11 · NVAE: the network
 #
 # Seven exercises for [chapter 11](../../notebooks/11_nvae_architecture.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("11.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("11.1")` gives you the untouched start.
+# a nudge, then an equation, then pseudo-code, one at each call; the third gives the answer away. `start_over("11.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -83,21 +83,23 @@ checks.cell_weights(generative, encoder, seed=1)
 # Then write the function that measures it for any program: `who_moves(walk, x, other)`, where `walk(x)` returns `{name: tensor}`; the answer is `{name: "moves" or "stays"}`. Some of the tensors in the check hardly move.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-11-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
-# table = {"h": ..., "tap 1": ..., "path 1": ..., "posterior 1": ...,
-#          "path 2, z held": ..., "path 2, z drawn": ..., "prior 2, z held": ..., "prior 2, z drawn": ...,
-#          "posterior 2, z held": ..., "posterior 2, z drawn": ...}
-### BEGIN SOLUTION
-table = {"h": "stays", "tap 1": "moves", "path 1": "stays", "posterior 1": "moves",
-         "path 2, z held": "stays", "path 2, z drawn": "moves", "prior 2, z held": "stays", "prior 2, z drawn": "moves",
-         "posterior 2, z held": "moves", "posterior 2, z drawn": "moves"}
-### END SOLUTION
-
 def who_moves(walk, x, other):
     """{name: "moves" or "stays"} when x is exchanged for the other picture."""
     ### BEGIN SOLUTION
     first, second = walk(x), walk(other)
     return {name: "stays" if torch.equal(first[name], second[name]) else "moves" for name in first}
     ### END SOLUTION
+
+table = {"h": None, "tap 1": None, "path 1": None, "posterior 1": None,   # "moves" or "stays"
+         "path 2, z held": None, "path 2, z drawn": None,
+         "prior 2, z held": None, "prior 2, z drawn": None,
+         "posterior 2, z held": None, "posterior 2, z drawn": None}
+### BEGIN SOLUTION
+table = {"h": "stays", "tap 1": "moves", "path 1": "stays", "posterior 1": "moves",
+         "path 2, z held": "stays", "path 2, z drawn": "moves",
+         "prior 2, z held": "stays", "prior 2, z drawn": "moves",
+         "posterior 2, z held": "moves", "posterior 2, z drawn": "moves"}
+### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-11-3", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["exercise-N1"]
 checks.who_hears(table, who_moves)
@@ -208,7 +210,7 @@ for n in (1, 4, 10, 40):
 # Build it on the meta device (`with torch.device("meta"):`), count, change, count again. Many designs pass. Then defend yours in four sentences: what did you spend the weights on, depth or width? How far does a place of the first tap see, and of the last? Where would the next 100,000 parameters go? What can you *not* know from counting?
 
 # %% nbgrader={"grade": false, "grade_id": "ex-11-7", "locked": false, "schema_version": 3, "solution": true, "task": false}
-# design = {"groups": ..., "n_down": ..., "n_latent": ..., "width": ..., "cells": ...}
+design = {"groups": None, "n_down": None, "n_latent": None, "width": None, "cells": None}
 ### BEGIN SOLUTION
 design = {"groups": (4, 6, 10), "n_down": 1, "n_latent": 4, "width": 8, "cells": 1}
 ### END SOLUTION

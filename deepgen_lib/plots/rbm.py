@@ -18,7 +18,7 @@ from .basic import draw_bars, draw_heatmap
 from .controls import explorable
 from .inputs import array, named_series
 from .picture import Picture
-from .style import colour, drawing
+from .style import BLACK, SEQUENTIAL, SIGNED, colour, drawing
 
 MAX_BITS = 5  # 32 states side by side are the most that can be read
 
@@ -29,7 +29,9 @@ def joint(rbm: RBM, *, says: str = "") -> Picture:
     rows, columns = _bits("joint", rbm.n_visible), _bits("joint", rbm.n_hidden)
     with drawing(columns=2, width=8.6, height=0.7 + 0.26 * len(rows), width_ratios=(1.9, 1)) as (figure, axes):
         draw_heatmap(axes[0], p, rows=rows, columns=columns, digits=None if len(columns) > 8 else 3)
-        axes[0].set(xlabel="h", ylabel="v", title="p(v, h)")
+        for text in [text for text in axes[0].texts if float(text.get_text()) < 0.005]:
+            text.remove()
+        axes[0].set(xlabel="h", ylabel="v", title="p(v, h); no number: below 0.005")
         axes[1].barh(np.arange(len(rows)), p.sum(1), 0.7, color=colour("model"), label="p(v)")
         axes[1].set(ylim=axes[0].get_ylim(), yticks=[], title="p(v), each row added up", xlabel="probability")
     return Picture(figure, says=says)
@@ -47,12 +49,16 @@ def states(distributions: Mapping[str, Tensor], *, first: Tensor | None = None, 
 
 
 def phases(data: Tensor, model: Tensor, *, says: str = "") -> Picture:
-    """The data's phase, the model's phase and their difference, the slope of W.  (V, H) each."""
+    """The data's phase and the model's on one scale of colours, and their difference, the slope of W, red above and blue below zero.  (V, H) each."""
     tables = {"data: E[v hᵀ]": data, "model: E[v hᵀ]": model, "slope: data − model": data - model}
+    top, reach = float(max(data.max(), model.max())), float((data - model).abs().max())
     with drawing(columns=3, width=10.4, height=2.9) as (figure, axes):
-        for axis, (name, table) in zip(axes, tables.items()):
+        for axis, (name, table), signed in zip(axes, tables.items(), (False, False, True)):
             matrix = array("phases", table, ndim=2, name=name)
-            draw_heatmap(axis, matrix, rows=[f"v{i + 1}" for i in range(len(matrix))], columns=[f"h{j + 1}" for j in range(matrix.shape[1])])
+            shown = draw_heatmap(axis, matrix, rows=[f"v{i + 1}" for i in range(len(matrix))], columns=[f"h{j + 1}" for j in range(matrix.shape[1])])
+            shown.set(cmap=SIGNED if signed else SEQUENTIAL, clim=(-reach, reach) if signed else (0, top))
+            for text, value in zip(axis.texts, matrix.flat):
+                text.set(text=_signed(value) if signed else f"{value:.2f}", color="white" if (abs(value) > 0.7 * reach if signed else value < top / 2) else BLACK)
             axis.set_title(name)
     return Picture(figure, says=says)
 
@@ -130,6 +136,11 @@ def _order(n: int, first: Tensor | None) -> Tensor:
 def _minus(number: float | Tensor) -> str:
     """Three digits and a real minus."""
     return f"{float(number):.3f}".replace("-", "−")
+
+
+def _signed(number: float) -> str:
+    """Two digits with a sign, but none for zero."""
+    return f"{number:+.2f}".replace("-", "−") if abs(number) >= 0.005 else "0.00"
 
 
 def _n_bits(function: str, p: np.ndarray) -> int:

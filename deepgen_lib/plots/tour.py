@@ -67,12 +67,17 @@ def dreams(*, learning: int = UPDATES[-1]) -> Picture:
 
 
 def readiness(machine: Machine, gflops: float) -> Table:
-    """What check_machine found, the speed beside that of the reference machine, and the guessed seconds of every lecture notebook."""
+    """What check_machine found, the speed beside that of the reference machine, and the guessed time of every lecture notebook."""
     measured = reference()
     rows = {finding.what: (finding.found, " · ".join(filter(None, ["ready" if finding.fine else "NOT READY", finding.advice]))) for finding in check_machine(machine)}
     rows["speed"] = (f"{gflops:.0f} GFLOP/s", f"{gflops / measured.gflops:.1f} times the reference: {measured.hardware}, {measured.date}")
-    rows |= {stem: (f"about {max(5, 5 * round(seconds / 5))} s", "to run from top to bottom") for stem, seconds in chapter_seconds(gflops).items()}
+    seconds = {stem: max(5, 5 * round(found / 5)) for stem, found in chapter_seconds(gflops).items()}
+    rows["lectures"] = (_about(sum(seconds.values())), "seconds for each: " + ", ".join(f"{stem[:2]}: {s}" for stem, s in seconds.items()))
     return table(rows, columns=("here", "so"), corner="what")
+
+
+def _about(seconds: int) -> str:
+    return f"about {seconds} s" if seconds < 120 else f"about {round(seconds / 60)} min"
 
 
 @functools.cache

@@ -17,7 +17,8 @@
 
 # %% tags=["label-setup"]
 import torch
-from deepgen_lib import checks, claim, entropy, explore, hint, planted_error, plots, predict, reveal
+from deepgen_lib import checks, claim, entropy, explore, hint, planted_error, plots
+from deepgen_lib import predict, predict_number, reveal
 torch.set_num_threads(1)
 
 # %% [markdown]
@@ -25,8 +26,8 @@ torch.set_num_threads(1)
 #
 # **A model is a landscape.** Give every point $x$ of a plane an energy $E(x)$, and let its probability be proportional to
 # $e^{-\beta E(x)}$: low is likely. The number $\beta$, the *inverse temperature*, says how much the energy counts. The dots are 3,000 draws.
-# Move the slider (mouse, or `Tab` and the arrow keys): at 0 every place is as likely as any other, at 1 each draw has found one of five
-# valleys. Colours show where a draw set out.
+# Run the cell, then move the slider above the picture (mouse, or `Tab` and the arrow keys): at 0 every place is as likely as any other, at 1
+# each draw has found one of five valleys. Colours show where a draw set out. (Where no kernel runs, as on GitHub, a slider's picture stands still.)
 
 # %% tags=["label-tour-landscape"]
 explore(plots.tour.landscape)
@@ -52,8 +53,8 @@ explore(plots.tour.dreams)
 # ## 0.2 How to work here
 #
 # ### Predict, run, compare
-# Before a cell shows something, a question asks what you expect. Choose first, then run the next cell: a wrong guess followed by the
-# reason stays in mind longer than a right answer read.
+# Before a cell shows something, a question asks what you expect. Click an answer, or type a number where one is asked for, then run the next
+# cell: a wrong guess followed by the reason stays in mind longer than a right answer read.
 
 # %% tags=["label-states-predict"]
 predict("0.a", "The dreaming RBM has 784 pixels and 500 hidden units, each 0 or 1. "
@@ -108,18 +109,28 @@ hint("0.1")
 # | run a cell; run everything | `Shift`+`Enter`; menu *Run* → *Run All Cells* |
 # | read what a function does | `entropy?` in a cell |
 # | hear a picture in words | `print(_.description)` right after it |
-# | a hint; the untouched start | `hint("1.1")`; `start_over("1.1")` |
+# | a hint; after three of them a smaller case; the untouched start | `hint("1.1")`; `checks.small_case("1.1")`; `start_over("1.1")` |
+# | a chapter on paper; all chapters as pages | `make pdf CHAPTER=01_gibbs_bound`; `make site` |
 # | a fresh copy of a notebook | delete yours, then `make lab` |
 # | the newest version of the course | `make update`; it never overwrites what you wrote |
 #
 # Everything you do stays in the folder `work/`. Solutions are in the folder `solutions/` of the course, one level above it.
 
 # %% [markdown]
+# ### How far you are
+# What you have run, predicted and solved is kept in one small file on your machine, `work/progress.json`; it is sent nowhere. Come back to
+# this page whenever you like: the set-up cell, then this one, show how far each chapter is.
+
+# %% tags=["label-progress"]
+from deepgen_lib import progress
+progress()
+
+# %% [markdown]
 # ## 0.3 Is your machine ready?
 #
 # The next cell looks at your machine, then multiplies matrices for one second: a batch of 100 pictures by the weights of the RBM,
-# (100, 784) times (784, 500), which is most of what training does. From the speed it guesses how long each lecture notebook will run
-# (roughly: plots take time too, and a machine busy with other things is slower).
+# (100, 784) times (784, 500), which is most of what training does. From the speed it guesses how long each lecture notebook will run from
+# top to bottom (roughly: plots take time too, and a machine busy with other things is slower).
 
 # %% tags=["label-machine", "nbval-ignore-output"]
 from deepgen_lib.machine import matrix_speed, this_machine
@@ -150,15 +161,14 @@ reveal("0.b", 1, "e^1000 overflows. Take out the largest first, m: "
 # $p(h \mid x) = p(x \mid h)\,p(h)\,/\,p(x)$, with $p(x) = \sum_h p(x \mid h)\,p(h)$.
 
 # %% tags=["label-bayes-predict"]
-predict("0.c", "One picture in 100 shows a cat (h). A detector fires (x) on 90 % of the cats "
-               "and on 10 % of the rest. It fires. The chance of a cat is",
-        ["90 %", "50 %", "8 %"])
+predict_number("0.c", "One picture in 100 shows a cat (h). A detector fires (x) on 90 % of the cats "
+               "and on 10 % of the rest. It fires. How likely is a cat?", unit="%")
 
 # %% tags=["label-bayes"]
 prior, likelihood = torch.tensor([0.01, 0.99]), torch.tensor([0.9, 0.1])
 joint = prior * likelihood                     # p(x, h) for h = cat, no cat
 print(f"p(x) = {joint.sum():.3f},  p(cat | x) = {joint[0] / joint.sum():.3f}")
-reveal("0.c", 2, "Most alarms come from the 99 pictures without a cat.")
+reveal("0.c", 100 * joint[0] / joint.sum(), "Most alarms come from the 99 pictures without a cat.")
 
 # %% [markdown]
 # ### Expectation, and the log of a mean
@@ -240,7 +250,8 @@ reveal("0.g", 2, "The gradient of log-sum-exp is softmax: the slopes of log Z ar
 # | $\sigma(a)$ | logistic function, $1/(1 + e^{-a})$: turns a logit into a probability | | `torch.sigmoid(a)` |
 #
 # A **nat** is the unit of the natural logarithm; 1 nat is 1.44 bits. Energies, log-probabilities and divergences are always in nats per
-# example, summed over pixels.
+# example, summed over pixels. The reference pages say more: [notation](../reference/notation.md), [glossary](../reference/glossary.md),
+# [formulas](../reference/formulas.md), [errata of the slides](../reference/errata.md) and a [self-test](../reference/self_test.md) for the exam.
 #
 # On a tiny RBM, four visible units and three hidden ones, nothing need be estimated:
 
@@ -255,11 +266,17 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # %% [markdown]
 # ## 0.6 Your way through
 #
+# Five models, and what they have in common: something hidden makes what we see (blue), and a guess goes the other way (orange).
+
+# %% tags=["label-family"]
+plots.diagrams.family()
+
+# %% [markdown]
 # | you are | take |
 # |:--|:--|
-# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | for *Variational intuitions* sections 1.2 to 1.5; for the second slide *Deep Belief Network* sections 2.1 and 2.3; the other slides wait for chapters 4 to 12 |
+# | **following the lecture** (CMU 10707, spring 2021, lecture 13) | for *Variational intuitions* sections 1.2 to 1.5, for RBMs chapter 2; then the row *In the lecture* at the top of chapters 4 to 7 and 9 to 12 names the slides of each |
 # | **taking the whole course** | the chapters in order: make every prediction, solve the core exercises; stretch and project ones as you like |
-# | **preparing an exam** | the claims in boxes, the summaries in 1.8, 2.10 and 3.10, what the slides say beside it in 1.7 and 2.9; then the core exercises without hints |
+# | **preparing an exam** | of each chapter the claims in boxes, the summary, and the section before it on what the slides say otherwise; then the core exercises without hints |
 #
 # | chapter | the question it answers | claims | minutes | exercises |
 # |:--|:--|:--|:--|:--|
@@ -272,13 +289,13 @@ claim("Notation", (log_p.exp().sum() - 1).abs(), below=1e-10, says="sum of all p
 # | [6 · Up and down](06_up_down.ipynb) | What do the real networks do? | U1, F1-F4 | 85 + 170 | [7](../exercises/06_up_down/06_up_down.ipynb) |
 # | [7 · Convolutional DBN](07_convolutional_dbn.ipynb) | How do parts become objects? | C1-C3 | 75 + 100 | [6](../exercises/07_convolutional_dbn/07_convolutional_dbn.ipynb) |
 # | [8 · The variational autoencoder](08_vae.ipynb) | Who computes q for a new x, and how does its gradient flow? |  | 70 + 115 | [6](../exercises/08_vae/08_vae.ipynb) |
-# | [9 · VQ-VAE: the losses](09_vqvae_losses.ipynb) | How do you train through an argmin? | V1-V6, V6b, V7-V10 | 70 + 180 | [8](../exercises/09_vqvae_losses/09_vqvae_losses.ipynb) |
+# | [9 · VQ-VAE: the losses](09_vqvae_losses.ipynb) | How do you train through an argmin? | V1-V6, V6b, V7-V10 | 70 + 165 | [8](../exercises/09_vqvae_losses/09_vqvae_losses.ipynb) |
 # | [10 · Pictures from a code book](10_vqvae_images.ipynb) | How do you sample from a model with discrete codes? | V11 | 80 + 135 | [6](../exercises/10_vqvae_images/10_vqvae_images.ipynb) |
 # | [11 · NVAE: the network](11_nvae_architecture.ipynb) | What must be careful in a very deep VAE? | N1-N4 | 75 + 165 | [7](../exercises/11_nvae_architecture/11_nvae_architecture.ipynb) |
-# | [12 · NVAE: the divergence](12_nvae_kl.ipynb) | Why describe the posterior relative to the prior? | N5-N6, N6b, N7 | 75 + 110 | [6](../exercises/12_nvae_kl/12_nvae_kl.ipynb) |
+# | [12 · NVAE: the divergence](12_nvae_kl.ipynb) | Why describe the posterior relative to the prior? | N5-N6, N6b, N7 | 75 + 95 | [6](../exercises/12_nvae_kl/12_nvae_kl.ipynb) |
 # | [13 · Side by side](13_side_by_side.ipynb) | Which of these models is best, and by which measure? |  | 60 + 185 | [6](../exercises/13_side_by_side/13_side_by_side.ipynb) |
 # | [14 · Kernels (elective)](14_kernels.ipynb) | What does a GPU spend its time on, and how do you give it less? |  | 60 + 175 | [7](../exercises/14_kernels/14_kernels.ipynb) |
 #
-# Minutes are yours, to read and then for the exercises. What is *planned* is not written yet.
+# Minutes are yours, to read and then for the exercises.
 #
 # Ready? [1 · The Gibbs bound](01_gibbs_bound.ipynb).

@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Exercises 2 · The restricted Boltzmann machine
 #
-# Eight exercises for [chapter 2](../../notebooks/02_rbm.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("2.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("2.1")` gives you the untouched start.
+# Eight exercises for [chapter 2](../../notebooks/02_rbm.ipynb). Where a cell says `raise NotImplementedError()`, put your lines in its place; where it says `None`, put your answer there.
+# Run the cell, then the check below it, which knows what usually goes wrong.
+#
+# Stuck? `hint("2.1")` gives a nudge, then an equation, then pseudo-code, one at each call. `start_over("2.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -48,11 +50,14 @@ checks.free_energy(free_energy, seed=1)
 # ## 2.2 k sweeps from the data   (core, 15 minutes, four lines)
 #
 # The chain of contrastive divergence. The noise is given, so that your chain must agree with ours state by state: in sweep $s$ a unit is on where its uniform number is *below* its
-# probability, `u_h[s] < p` and `u_v[s] < p`. Return the last $v$ and the *probabilities* $p(h=1\mid v)$ that belong to it.
+# probability, `u_h[s] < p` and `u_v[s] < p`. There are $k$ sweeps, one for each row of `u_h`. Return the last $v$ and the *probabilities* $p(h=1\mid v)$ that belong to it.
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def negative_phase(W, b, c, v, u_h, u_v):
-    """k sweeps v -> h -> v.  v (B, V), u_h (k, B, H), u_v (k, B, V) -> last v (B, V), p(h=1 | v) (B, H)."""
+    """k sweeps v -> h -> v, and p(h=1 | v) at the last v.
+
+    v (B, V), u_h (k, B, H), u_v (k, B, V) -> (B, V), (B, H)
+    """
     ### BEGIN SOLUTION
     for s in range(len(u_h)):
         h = (u_h[s] < torch.sigmoid(c + v @ W)).double()
@@ -108,16 +113,17 @@ checks.visible_bias(visible_bias, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2.5 What pairs cannot hold   (stretch, 30 minutes, about five lines and a sheet of paper)
+# ## 2.5 What pairs cannot hold   (stretch, 30 minutes)
 #
 # > **F0.** On parity the best model of pairs is as good as fair coins, $-n\log2$ nats. An RBM reaches the optimum $-(n-1)\log2$.
 #
 # Build that RBM: for $n$ bits, uniform over the states whose number of ones leaves the given remainder when divided by 2 (0: even, 1: odd). The check computes its *exact* log-likelihood and wants it within
-# 0.01 nats of the optimum, for $n$ from 3 to 6. Any construction counts. (Detectors need $2^{n-1}$ hidden units. Done? Find one that needs fewer than $n^2$. A unit with two weights, $+$ and $-$, can make a pair of bits *dislike* each other.)
+# 0.01 nats of the optimum, for $n$ from 3 to 6. About five lines, and a sheet of paper. Any construction counts. (The lecture's detectors need $2^{n-1}$ hidden units. Done? Find one that needs fewer than $n^2$. A unit with two weights, $+$ and $-$, can make a pair of bits *dislike* each other.)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def parity_rbm(n, remainder):
-    """W (n, H), b (n,), c (H,) of an RBM that is uniform over the states with (number of ones) % 2 == remainder."""
+    """W (n, H), b (n,), c (H,) of an RBM that is uniform over the states
+    with (number of ones) % 2 == remainder."""
     ### BEGIN SOLUTION
     a, states = 20.0, all_states(n)
     states = states[states.sum(1) % 2 == remainder]          # (2**(n-1), n), one detector each
@@ -136,7 +142,7 @@ checks.parity_rbm(parity_rbm, seed=2)
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rubric-2-5", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Why yours works: a derivation for 2.5
 #
-# Show it on paper, for your own construction and any $n$: sum the hidden units away, compare $p(v)$ of a state with the wrong number of ones to one with the right number, and say how large your weights must be for 0.01 nats. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions.
+# Show it on paper, for your own construction and any $n$: sum the hidden units away, compare $p(v)$ of a state with the wrong number of ones to one with the right number, and say how large your weights must be for 0.01 nats. 0 to 3 points from whoever reads it, on top of those of the check. Learning alone? Judge yourself by the table, then compare with the solutions (folder `solutions/` of the course).
 #
 # | points | your text |
 # |:--|:--|
@@ -232,7 +238,7 @@ checks.flip_and_centre(flipped, centred_gradient, seed=1)
 # 1. Write `jacobian` for any field on $\mathbb{R}^n$ by central differences.
 # 2. Put all parameters of a tiny RBM (3 visible, 2 hidden: 11 numbers) into one vector $\theta$, for data such as 000, 011, 111. Compute $J-J^{\mathsf T}$ for three fields: the exact gradient, E[CD-1] and
 #    E[CD-1000]. Which of them can be a gradient? Answer True or False.
-# 3. Think: what does this say about plotting "the CD loss"?
+# 3. Think: what does this say about plotting "the CD loss"? (The last line of this notebook says what we think.)
 
 # %% nbgrader={"grade": false, "grade_id": "ex-2-8", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def jacobian(field, theta):
@@ -247,7 +253,8 @@ def jacobian(field, theta):
 def asymmetry(gradient_of):
     """Largest entry of |J - J.T| of the field theta -> gradient_of(rbm, data), at a random tiny RBM."""
     ### BEGIN SOLUTION
-    rbm, data = random_rbm(3, 2, rng=torch.Generator().manual_seed(0)).requires_grad_(False), all_states(3)[[0, 3, 7]]
+    rbm = random_rbm(3, 2, rng=torch.Generator().manual_seed(0)).requires_grad_(False)
+    data = all_states(3)[[0, 3, 7]]
     flat = lambda parts: torch.cat([part.flatten() for part in parts])
     def field(theta):
         rbm.load_state_dict({"W": theta[:6].reshape(3, 2), "b": theta[6:9], "c": theta[9:]})
@@ -271,4 +278,7 @@ checks.nobodys_gradient(jacobian, is_a_gradient, seed=1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# On question 3 of 2.8: the field of a single sweep is the slope of no function, so there is no "CD loss" that could be plotted or would have to fall. What programs plot under that name is
+# a reconstruction error or a difference of free energies.
+#
 # Done? Go on to [chapter 3](../../notebooks/03_log_z.ipynb): how do you know how good such a model is?

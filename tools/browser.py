@@ -75,7 +75,8 @@ class Lab(NamedTuple):
 def jupyterlab(folder: Path, home: Path, *, app: str = "jupyterlab", seconds: float = 120) -> Iterator[Lab]:
     """JupyterLab (or app="notebook", Notebook 7) serving `folder` on its own port, with settings, runtime files and log in `home`; stopped at the end."""
     settings = {f"settings/@jupyterlab/{name}.jupyterlab-settings": values for name, values in SETTINGS.items()}
-    settings["config/jupyter_server_config.json"] = {APPS[app]: {"expose_app_in_browser": True, "extension_manager": "readonly"}}  # Notebook 7 does not hear of them on its command line
+    served = {"LabApp": {"extension_manager": "readonly"}, "JupyterNotebookApp": {}}[APPS[app]]
+    settings[f"config/jupyter_{app.removeprefix('jupyter')}_config.json"] = {APPS[app]: {"expose_app_in_browser": True} | served}  # Notebook 7 does not hear of it on its command line
     for name, values in settings.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(json.dumps(values), encoding="utf-8")

@@ -122,6 +122,13 @@ def _absolute_slopes(mu, log_sigma, dmu, log_dsigma):
     return -shift, 1 - torch.exp(2 * log_dsigma) - (dmu / torch.exp(log_sigma)) ** 2, shift, widen
 
 
+def _by_autograd(*four):
+    """Stops, since the first of the four is not in the KL."""
+    leaves = [v.clone().requires_grad_() for v in four]
+    _, log_sigma, dmu, log_dsigma = leaves
+    return torch.autograd.grad(_kl(dmu[:, None], log_dsigma.exp()[:, None], log_sigma.exp()[:, None]).sum(), leaves)
+
+
 def _change(**changed):
     """The right slopes with some of the four replaced: place -> f(mu, log_sigma, dmu, log_dsigma)."""
     places = {"mu": 0, "sigma": 1, "dmu": 2, "dsigma": 3}
@@ -149,6 +156,7 @@ who_is_taught = register(Exercise(
            "*Pseudo-code.* `zeros`, `-(dmu / sigma)**2`, `dmu / sigma**2`, `exp(2 * log_dsigma) - 1`, or autograd on the summed KL with materialize_grads=True. The questions: section 12.3."),
     parts=(
         Part(name="slopes", right=_slopes, inputs=_four, misconceptions={
+            "unused": (_by_autograd, "mu is not in the KL, and autograd refuses what does not occur: torch.autograd.grad(..., materialize_grads=True) gives zeros for it"),
             "detached": (_change(sigma=lambda m, s, d, t: torch.zeros_like(s)), "detaching the prior: you say that the KL teaches its scale nothing. sigma stands under dmu², so it does"),
             "mean taught": (_change(mu=lambda m, s, d, t: -d * torch.exp(-2 * s)), "you let the KL teach the prior's mean; it cancels, q moves along"),
             "absolute": (_absolute_slopes, "these are the slopes of an absolute q, which stays behind when the prior moves"),

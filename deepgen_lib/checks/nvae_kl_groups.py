@@ -44,7 +44,7 @@ def _ladders(rng):
 
 two_groups = register(Exercise(
     id="12.4", name="two_groups", title="Two groups, one divergence", level="core", minutes=25, chapter=CHAPTER,
-    success="each group's KL, averaged over q above it, adds up to the divergence of the whole; the prior's mean of z2 is not needed",
+    success="each group's KL, averaged over q above it, adds up to the divergence of the whole",
     hints=("*Nudge.* The first group is exercise 12.1 with a standard normal prior. In the second, dmu and dsigma depend on z1: what are the means of dmu², of dsigma² and of log dsigma²?",
            r"*Equation.* For $z_1\sim\mathcal N(m,t^2)$: $\mathbb E[(c_0+c_1z_1)^2]=(c_0+c_1m)^2+c_1^2t^2$, $\ \mathbb E[e^{2dz_1}]=e^{2dm+2d^2t^2}$, $\ \mathbb E[2dz_1]=2dm$.",
            "*Pseudo-code.* `0.5 * (m**2 + t**2 - log(t**2) - 1) + 0.5 * (((c0 + c1*m)**2 + c1**2 * t**2) / s**2 + exp(2*d*m + 2 * d**2 * t**2) - 2*d*m - 1)`."),

@@ -225,9 +225,10 @@ sizes = torch.tensor([64.0, 64.0, 256.0, 256.0]).double()
 runs = {"trained with care": model.elbo(small_digits("test")[:500], g).kl.double()}
 noted = json.loads(load_notes(CHECKPOINT)["runs"])["relative, no warm-up"]
 runs |= {f"no warm-up, seed {seed}": torch.tensor([kl]).double() for seed, (_, kl) in enumerate(noted)}
+print("nats of z1, z2, z3, z4")
 for name, kl in runs.items():
     nats, weights, silent = meter(kl, sizes)
-    print(name, *(f"{n:.2f}{' (silent)' if s else ''}" for n, s in zip(nats, silent)))
+    print(f"{name}:", *(f"{n:.2f}{' (silent)' if s else ''}" for n, s in zip(nats, silent)))
 
 # %% [markdown]
 # Done? You can read where a deep model keeps what it knows.

@@ -1,4 +1,4 @@
-"""The reading site:  make site [ARGS="--frames CHAPTER ... | --no-frames"] [--to FOLDER]
+"""The reading site:  make site [ARGS="--frames 01 05"]
 
 Every lecture with its outputs, the exercises with folding hints, the reference pages, the ledger and the guide for teachers, as pages that
 need no kernel, no network and no server: open site/index.html. Sliders stay live: their frames are drawn beforehand by the same functions.

@@ -26,6 +26,13 @@ SETTINGS = {
     "pygments_style": "a11y-high-contrast-light",
     "keep_warnings": False, "nitpicky": False,
 }
+FINISH = [  # what the theme leaves out, for those who listen to a page
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="All pages">'),
+    ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
+    ('role="heading"', 'role="heading" aria-level="2"'),
+    (re.compile(r'<th class="(head[^"]*)"><p></p></th>'), r'<td class="\1"></td>'),
+    ('<div id="search-results"></div>', '<h1>Search</h1>\n<div id="search-results"></div>'),
+]
 
 
 def build(site: Path, *, root: Path = ROOT, frames: dict[str, dict] | None = None, **settings) -> list[str]:
@@ -41,7 +48,15 @@ def build(site: Path, *, root: Path = ROOT, frames: dict[str, dict] | None = Non
             app = Sphinx(pages, None, site, Path(folder) / "doctrees", "html", SETTINGS | {"deepgen_claims": claim_places(root)} | settings,
                          status=None, warning=said, freshenv=True, verbosity=0)
             app.build()
+    for page in site.rglob("*.html"):
+        page.write_text(_finished(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     for left in ("objects.inv", ".buildinfo"):
         (site / left).unlink(missing_ok=True)
     (site / ".nojekyll").touch()
     return [re.sub(r"\x1b\[[\d;]*m", "", line).replace(str(pages) + "/", "") for line in said.getvalue().splitlines() if line.strip()]
+
+
+def _finished(page: str) -> str:
+    for old, new in FINISH:
+        page = old.sub(new, page) if isinstance(old, re.Pattern) else page.replace(old, new)
+    return page

@@ -11,23 +11,25 @@ from tools.site.equations import equation
 CLAIM = re.compile(r"(?<![\w./])(?<![a-z]-)([A-Z]\d{1,2}[a-z]?)(?!\w|\.\d|-[a-z])")
 LINKS = {"claim": "proof", "planted": "planted error", "picture": "picture", "exercise": "exercise"}
 CLOSED = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.raw, nodes.math, nodes.math_block)
-SCROLLS = re.compile(r"<pre>|<pre (?![^>]*tabindex)|<div class=\"table-wrapper[^\"]*\"")
+
 
 def setup(app: Sphinx) -> dict:
     app.add_config_value("deepgen_claims", {}, "env")
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("doctree-read", _cells_and_boxes)
     app.connect("doctree-resolved", _link_claims)
-    app.connect("html-page-context", _for_everybody, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
 
 def _inline_math(writer, node: nodes.math) -> None:
     writer.body.append(equation(node.astext()))
     raise nodes.SkipNode
 
+
 def _block_math(writer, node: nodes.math_block) -> None:
-    writer.body.append(f'<div class="equation" tabindex="0" role="group" aria-label="equation">{equation(node.astext(), display=True)}</div>')
+    writer.body.append(f'<div class="equation">{equation(node.astext(), display=True)}</div>')
     raise nodes.SkipNode
+
 
 def _cells_and_boxes(app: Sphinx, document: nodes.document) -> None:
     """Give each code cell its id, and each box that states a claim of this page its anchor and its links."""
@@ -52,6 +54,7 @@ def _cells_and_boxes(app: Sphinx, document: nodes.document) -> None:
                 if proof and f"cell-{proof}" in cell["ids"]:
                     cell["ids"].append(f"claim-{name}")
 
+
 def _links(app: Sphinx, page: str, name: str, claim: dict) -> str:
     parts = []
     for kind, words in LINKS.items():
@@ -60,8 +63,10 @@ def _links(app: Sphinx, page: str, name: str, claim: dict) -> str:
     parts.append(f'<a href="{_address(app, page, "LEDGER")}#ledger-{name}">ledger</a>')
     return f'<p class="claim-links">{" · ".join(parts)}</p>'
 
+
 def _address(app: Sphinx, page: str, target: str) -> str:
     return app.builder.get_relative_uri(page, target) if target != page else ""
+
 
 def _link_claims(app: Sphinx, document: nodes.document, page: str) -> None:
     """Wherever running text names a claim, link it to the claim's box."""
@@ -80,11 +85,13 @@ def _link_claims(app: Sphinx, document: nodes.document, page: str) -> None:
         if any(isinstance(node, nodes.reference) for node in new):
             text.parent.replace(text, new)
 
+
 def _inside(node: nodes.Node, kinds: tuple) -> bool:
     while node := node.parent:
         if isinstance(node, kinds):
             return True
     return False
+
 
 def _own_box(node: nodes.Node) -> str:
     """The claim whose box this text stands in, or nothing."""
@@ -93,19 +100,7 @@ def _own_box(node: nodes.Node) -> str:
             return node["ids"][-1].removeprefix("claim-")
     return ""
 
+
 def _plain(statement: str) -> str:
     """A statement without the marks of TeX, for a tooltip."""
     return re.sub(r"\\(?:mathrm|mathbb|text|Vert|mid|,|;)|[$\\{}]", " ", statement).replace("  ", " ").strip()
-
-def _for_everybody(app: Sphinx, page: str, template: str, context: dict, document) -> None:
-    """What can scroll sideways can be reached with the tab key; the theme's headings say of which level they are."""
-    if "body" in context:
-        context["body"] = SCROLLS.sub(lambda found: _with_tab(found[0]), context["body"])
-    if "furo_navigation_tree" in context:
-        context["furo_navigation_tree"] = context["furo_navigation_tree"].replace('role="heading"', 'role="heading" aria-level="2"')
-
-
-def _with_tab(start: str) -> str:
-    if start.startswith("<div"):
-        return f'{start} tabindex="0" role="group" aria-label="table"'
-    return start.replace("<pre", '<pre tabindex="0"', 1)

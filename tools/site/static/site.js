@@ -65,17 +65,28 @@
     if (answer) answer.addEventListener("toggle", () => { if (answer.open && chosen()) judge(); });
   }
 
+  /* What can scroll sideways, and only that, is reached with the tab key. */
+  function reachable() {
+    document.querySelectorAll("pre, .table-wrapper, .equation").forEach(part => {
+      if (part.scrollWidth > part.clientWidth) part.tabIndex = 0; else part.removeAttribute("tabindex");
+    });
+  }
+
   /* A link into a fold opens it. */
   function openTarget() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     for (let fold = target; fold; fold = fold.parentElement) if (fold.tagName === "DETAILS") fold.open = true;
   }
 
-  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;  // no page of a folder may read another
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;  // no page of a folder may read another
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("figure.explorer[data-frames]").forEach(explorer);
     document.querySelectorAll("fieldset.predict").forEach(prediction);
     openTarget();
+    reachable();
   });
+  window.addEventListener("load", reachable);
+  window.addEventListener("resize", reachable);
+  document.addEventListener("toggle", reachable, true);
   window.addEventListener("hashchange", openTarget);
 })();

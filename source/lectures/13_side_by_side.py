@@ -16,7 +16,7 @@
 
 # %% tags=["label-setup"]
 import math, torch
-from deepgen_lib import claim, explore, fit, planted_error, plots, predict, reveal
+from deepgen_lib import claim, explore, fit, planted_error, plots, predict, predict_number, reveal
 from deepgen_lib.ranking import rank, reveal_order
 torch.set_num_threads(1)
 G = lambda seed: torch.Generator().manual_seed(seed)
@@ -35,7 +35,8 @@ score = lambda log_p: (truth @ log_p.double()).item()           # mean of log p(
 data = world.sample(2000, G(0)).float()
 ceiling = score(truth.log())
 print(f"the truth itself scores {ceiling:.3f} nats")
-plots.image_grid(torch.cat([bars_and_stripes(3), data[:14]]), columns=14, row_labels=["patterns", "data"],
+plots.image_grid(torch.cat([bars_and_stripes(3), data[:14]]), columns=14,
+                 row_labels=["patterns", "data"],
                  says="The 14 patterns, and 14 pictures of this world.")
 
 # %% [markdown]
@@ -125,7 +126,7 @@ claim("13.2", behind, above=0.3, says="nats by which the better model looks wors
 reveal("13.a", 1, "The bound judges model and encoder together.")
 
 # %% [markdown]
-# From draws, 13.2 holds within their noise. Without any noise: a mixture is a latent-variable model, too, with $z$ its component. For six components and up to three draws one can list all $6^3$ outcomes and take the mean exactly, here for a $q$ that is the posterior, blurred.
+# From draws, claim 13.2 holds within their noise. Without any noise: a mixture is a latent-variable model, too, with $z$ its component. For six components and up to three draws one can list all $6^3$ outcomes and take the mean exactly, here for a $q$ that is the posterior, blurred.
 
 # %% tags=["label-weighted-exact"]
 joint = mixture.log_joint(every)                                # log p(x, z): (512, 6)
@@ -194,8 +195,9 @@ flattered, low = exact["RBM"] - error.mean().item(), rows["lazy encoder"][0]
 printed = {"RBM, coarse AIS": Score(flattered, flattered, flattered, "below"),
            "mixture, exact": Score(*[exact["mixture"]] * 3),
            "VAE, bound of a lazy encoder": Score(low, low, low, "above")}
-plots.side_by_side.kinds(printed, truth=dict(zip(printed, (exact["RBM"], exact["mixture"], exact["VAE"]))),
-                         ceiling=ceiling, says="The table as printed, and what is true.")
+true_scores = dict(zip(printed, (exact["RBM"], exact["mixture"], exact["VAE"])))
+plots.side_by_side.kinds(printed, truth=true_scores, ceiling=ceiling,
+                         says="The table as printed, and what is true.")
 
 # %% [markdown]
 # **What to notice.** Two things are wrong with the printed table. The RBM stands *beyond the ceiling*: on average it is said to know the world better than the world does. Whoever knows the ceiling sees at once that such a number cannot be; on real data nobody knows it. And the VAE stands behind a mixture that it beats. No number was miscalculated, and none
@@ -243,7 +245,7 @@ wrong_and_legal = sum(w and l for w, l in zip(wrong, legal))
 print(f"legal: {sum(legal)} of 2,000;  larger number, worse model: {sum(wrong)}")
 claim("13.4", wrong_and_legal, below=0.5, says="legal comparisons that were wrong")
 planted_error("13.4", sum(wrong), below=0.5, says="numbers compared as they stand: wrong ones")
-reveal("13.b", 2, "")
+reveal("13.b", 2, "Three kinds of number, and only one of them says where the truth is.")
 
 # %% [markdown]
 # **What to notice.** The rule costs something: many pairs cannot be decided. In words: *a bound that wins, wins; a bound that loses says nothing. A flattering number that loses, loses. Two bounds, or two flattering numbers, say nothing of each other.* Keep that at hand for the next table.
@@ -251,7 +253,15 @@ reveal("13.b", 2, "")
 # %% [markdown]
 # ## 13.4 Seven models, one set of digits
 #
-# Now the real thing: black and white digits, 784 pixels, the *fixed* binarisation (chapter 3), so that everybody is asked about the same 10,000 test pictures. The models were trained beforehand and ship with the course; each file says when and on what machine it was measured, and by which command it is made again. (The DBN is the greedy one. After up-down it would need two sets of weights, too much to ship; chapter 6 trains one, with labels, and judges it by its errors.)
+# The models of this course, side by side. Grey: what is observed.
+
+# %% tags=["label-diagram"]
+plots.diagrams.family()
+
+# %% [markdown]
+# Now the real thing: black and white digits, 784 pixels, the *fixed* binarisation (chapter 3), so that everybody is asked about the same 10,000 test pictures. The models were trained beforehand and ship with the course; each file says when and on what machine it was measured, and by which command it is made again.
+#
+# (The DBN is the greedy one. After up-down it would need two sets of weights, too much to ship; chapter 6 trains one, with labels, and judges it by its errors.)
 
 # %% tags=["label-models"]
 from deepgen_lib import load_mnist
@@ -265,7 +275,8 @@ print(*title.values(), sep="\n")
 
 # %% tags=["label-predict-race"]
 predict("13.c", "Which of them gets the highest number?",
-        ["the mixture: it is exact", "an RBM", "the DBN", "the VAE", "the NVAE", "the VQ-VAE with its prior"])
+        ["the mixture: it is exact", "an RBM", "the DBN", "the VAE", "the NVAE",
+         "the VQ-VAE with its prior"])
 
 # %% [markdown]
 # Every number is recomputed here on a thousand of the test pictures: exactly, by the bound, for VAE and NVAE also by importance weights. Only $\log Z$ is taken from the file, since careful AIS takes minutes.
@@ -281,8 +292,9 @@ rows = {title[n]: [m.kind, here[n], m.measured.test, m.measured.n_pictures] for 
 plots.table(rows, columns=["kind of number", "here, 1,000", "as measured", "on so many"], digits=1)
 
 # %% tags=["label-race-when"]
-for name, m in models.items():
-    print(f"{name}: measured {m.measured.date}, {m.measured.machine};  {m.command}")
+print("measured on", *sorted({m.measured.machine for m in models.values()}))
+rows = {m.title: [m.measured.date, m.command] for m in models.values()}
+plots.table(rows, columns=["on", "made again by"])
 
 # %% tags=["label-race-claims", "rtol-0.1", "atol-0.1"]
 away = {name: abs(here[name] - m.measured.test) for name, m in models.items()}
@@ -298,7 +310,7 @@ SIDE = {"exact": "exact", "AIS estimate": "below", "bound, log Z by AIS": "eithe
         "importance-weighted bound": "above", "bound": "above"}
 best_first = sorted(models.values(), key=lambda m: -m.measured.test)
 found = {m.title: Score(*m.measured[:3], SIDE[m.kind]) for m in best_first}
-display(plots.side_by_side.kinds(found, says="Seven models as measured, with the kind of number each has."))
+display(plots.side_by_side.kinds(found, says="Seven models as measured, and the kind of each number."))
 reveal("13.c", 2, "But look at the marks before you call it the best model.")
 
 # %% [markdown]
@@ -318,7 +330,7 @@ planted_error("13.6", unpaired / (shuffled.std() / 1000**0.5), above=4, says="pa
 
 # %% [markdown]
 # ### What is decided?
-# By 13.4, strictly: AIS flatters, so an RBM's number can lose and cannot win, and the DBN's bound under an AIS $\log Z$ can do neither. And generously: believe AIS and its error bar, as everybody does who has seen the two ends agree (chapter 3).
+# By claim 13.4, strictly: AIS flatters, so an RBM's number can lose and cannot win, and the DBN's bound under an AIS $\log Z$ can do neither. And generously: believe AIS and its error bar, as everybody does who has seen the two ends agree (chapter 3).
 
 # %% tags=["label-decided"]
 def interval(m, believe):
@@ -327,7 +339,8 @@ def interval(m, believe):
     _, low, high = m.measured[:3]
     if believe:
         side = {"below": "exact", "either": "above"}.get(side, side)
-    return (-math.inf if side in ("below", "either") else low), (0 if side in ("above", "either") else high)
+    return (-math.inf if side in ("below", "either") else low,
+            0 if side in ("above", "either") else high)
 
 def decided(believe):
     ends = {name: interval(m, believe) for name, m in models.items()}
@@ -335,12 +348,14 @@ def decided(believe):
 
 # %% tags=["label-decided-print"]
 n_pairs = len(models) * (len(models) - 1) // 2
-for words, believe in (("strictly", False), ("believing AIS", True)):
-    found = decided(believe)
-    print(f"{words}: {len(found)} of {n_pairs} pairs.", "; ".join(f"{a} > {b}" for a, b in found))
+pairs = {"strictly": decided(False), "believing AIS": decided(True)}
+print("; ".join(f"{words}: {len(found)} of {n_pairs} pairs" for words, found in pairs.items()))
+beats = lambda a, found: ", ".join(b for x, b in found if x == a) or "–"
+rows = {a: [beats(a, found) for found in pairs.values()] for a in models}
+plots.table(rows, columns=[f"is above, {words}" for words in pairs])
 
 # %% [markdown]
-# **What to notice.** A table sorted by its numbers claims an order for each of the pairs. Strictly, only bounds that win are left, and of those even the code model's loose one, against the exact mixture; faith in AIS adds more. Nothing puts RBM and DBN in order but the paired difference of 13.6, and that compares a bound with an estimate that share the trust in AIS.
+# **What to notice.** A table sorted by its numbers claims an order for each of the pairs. Strictly, only bounds that win are left, and of those even the code model's loose one, against the exact mixture; faith in AIS adds more. Nothing puts RBM and DBN in order but the paired difference of claim 13.6, and that compares a bound with an estimate that share the trust in AIS.
 #
 # ### Beside the published numbers
 # Published figures for such models, as quoted since their papers; a number without its kind and protocol would be of no use, so here they are:
@@ -379,8 +394,6 @@ predict("13.e", "Does the order by your eye agree with the order by likelihood?"
          "there is no relation at all"])
 
 # %% [markdown]
-# > **13.7.** A model can be far behind by likelihood and among the first by its samples.
-#
 # A judge that does not tire: the classifier of chapter 10. How sure is it, on average, that a sample (black and white, as the models draw them) is one certain digit? And here are the names.
 
 # %% tags=["label-judge", "rtol-0.05", "atol-0.05"]
@@ -403,9 +416,11 @@ claim("13.7", surer, above=0.03, says="sureness of the judge, mixture minus VAE"
 claim("13.7", here["vae"] - here["mixture"], above=20, says="nats by which the mixture is behind")
 planted_error("13.7", sure(turned(draws[title["mixture"]], 0.2, 14)) - judged[title["vae"]], above=0.03,
               says="a fifth of its pixels turned")
-reveal("13.e", 1, "")
+reveal("13.e", 1, "The mixture, sheet D, draws pictures that it has stored.")
 
 # %% [markdown]
+# > **13.7.** A model can be far behind by likelihood and among the first by its samples.
+#
 # **What to notice.** The mixture stores 500 mean pictures and draws one of them: every sample looks like a digit, since it hardly is one of the model's own making. Its likelihood is poor because a new digit is none of the 500. And the sheet of the RBM by CD-1 is nearly white paper: started at the data it would show digits for a few steps, but left alone for a thousand it ends where
 # training never looked (chapter 3).
 
@@ -421,8 +436,9 @@ predict("13.f", "The VAE leads the RBM by CD-1 by tens of nats. From its code, a
 # %% tags=["label-probe"]
 from deepgen_lib.probe import linear_probe
 
-labelled = {split: load_mnist(split, binarisation="sampled", seed=0) for split in ("train", "valid", "test")}
-pick = {split: torch.randperm(10_000, generator=G(4))[:n] for split, n in zip(labelled, (1000, 1000, 2000))}
+sizes = {"train": 1000, "valid": 1000, "test": 2000}
+labelled = {split: load_mnist(split, binarisation="sampled", seed=0) for split in sizes}
+pick = {split: torch.randperm(10_000, generator=G(4))[:n] for split, n in sizes.items()}
 x, y = ({split: part[k][pick[split]] for split, part in labelled.items()} for k in (0, 1))
 
 def probe(features):
@@ -433,18 +449,19 @@ def probe(features):
     return run("test", min((1e-3, 1e-2, 1e-1), key=lambda decay: run("valid", decay)))
 
 # %% tags=["label-probe-run", "rtol-0.15", "atol-0.01"]
-errors = {"the pixels": probe(lambda x: x)} | {title[name]: probe(m.features) for name, m in models.items()}
+errors = {"the pixels": probe(lambda x: x)}
+errors |= {title[name]: probe(m.features) for name, m in models.items()}
 rows = {name: [100 * e, 100 * (e * (1 - e) / 2000)**0.5] for name, e in errors.items()}
 display(plots.table(rows, columns=["errors, %", "±"], digits=1))
 
 # %% tags=["label-probe-claims", "rtol-0.15", "atol-0.02"]
 lead_in_nats = models["vae"].measured.test - models["rbm_cd1"].measured.test
 lead_in_errors = errors[title["rbm_cd1"]] - errors[title["vae"]]
-print(f"VAE against CD-1: {lead_in_nats:+.0f} nats, {-100 * lead_in_errors:+.0f} % more errors")
+print(f"VAE against CD-1: {lead_in_nats:+.0f} nats, {-100 * lead_in_errors:+.0f} errors in a hundred")
 claim("13.8", lead_in_nats, above=15, says="nats by which the VAE's bound leads the RBM by CD-1")
 claim("13.8", lead_in_errors, below=-0.02, says="lead in errors of the same pair")
 planted_error("13.8", lead_in_nats, below=-0.02, says="nats taken for errors")
-reveal("13.f", 2, "")
+reveal("13.f", 2, "500 units keep the strokes; 40 numbers are packed for a decoder, not for a plane.")
 
 # %% [markdown]
 # > **13.8.** A better likelihood does not make better features: the VAE leads the RBM by CD-1 by tens of nats, and its code makes more errors.
@@ -479,9 +496,10 @@ again = nearest(turned(train[:40], 0.01, 12)).values.mean() / distances["a recit
 planted_error("13.9", again, above=2, says="another reciter")
 
 # %% tags=["label-nearest-picture", "atol-0.3"]
-rows = [torch.stack([draws[name][k], train[of_drawn[name].indices[k]]]) for name in order for k in range(2)]
-shown = torch.stack(rows)                                       # (2 x models, 2, 784)
-plots.image_grid(torch.cat([shown[:, 0], shown[:, 1]]), columns=len(shown), row_labels=["drawn", "nearest"],
+drawn_two = torch.cat([draws[name][:2] for name in order])
+nearest_two = torch.cat([train[of_drawn[name].indices[:2]] for name in order])
+plots.image_grid(torch.cat([drawn_two, nearest_two]), columns=len(drawn_two),
+                 row_labels=["drawn", "nearest"],
                  says="Two samples of each sheet, and the training picture nearest to each.")
 
 # %% [markdown]
@@ -502,7 +520,9 @@ plots.table({title[name]: [*row, row[2] - row[1]] for name, row in asked.items()
             columns=[*protocols, "gained by thresholding"], digits=1)
 
 # %% [markdown]
-# No model changed. Crisp edges are simply easier. And then there are those who put the *grey* values in, as they are. For a mixture and for an RBM one can say beforehand what happens: $\log p$ up to a constant is a log-sum-exp of linear functions of $x$, or a sum of softplus of such. Both are *convex*: at a mean they are at most the mean of their values. And a grey picture is the mean of its draws.
+# No model changed. Crisp edges are simply easier.
+#
+# And then there are those who put the *grey* values in, as they are. For a mixture and for an RBM one can say beforehand what happens: $\log p$ up to a constant is a log-sum-exp of linear functions of $x$, or a sum of softplus of such. Both are *convex*: at a mean they are at most the mean of their values. And a grey picture is the mean of its draws.
 #
 # > **13.10.** Put into the formula of a mixture or an RBM, a grey picture scores no higher than its draws do on average, for any weights whatsoever. It is not a probability of anything, either.
 
@@ -529,7 +549,8 @@ predict("13.g", "Which model has the higher score?",
          "the second on both"])
 
 # %% tags=["label-home"]
-ragged, crisp = (toy_prototypes(bars_and_stripes(3), flip=flip).probabilities.log() for flip in (0.05, 0.01))
+believes = lambda flip: toy_prototypes(bars_and_stripes(3), flip=flip).probabilities.log()
+ragged, crisp = believes(0.05), believes(0.01)
 clean = (torch.cdist(every, bars_and_stripes(3), p=1).min(1).values == 0).double() / 14
 asked = lambda log_p: [score(log_p), (clean @ log_p).item()]
 table = {"5 % wrong": asked(ragged), "1 % wrong": asked(crisp)}
@@ -568,7 +589,7 @@ planted_error("13.12", of_others, above=3, says="CD-1 shown other pictures")
 # anything when it draws.
 #
 # ### A bound: the model behind it may be far better
-# The VQ-VAE's number keeps *one* map of codes for each picture and throws all others away. How much is lost? Draw maps from a $q$ that allows neighbours, $q(z_i=k)\propto e^{-\tau\lVert z_e-e_k\rVert^2}$ at each of the 49 places, and weigh them as in 13.2.
+# The VQ-VAE's number keeps *one* map of codes for each picture and throws all others away. How much is lost? Draw maps from a $q$ that allows neighbours, $q(z_i=k)\propto e^{-\tau\lVert z_e-e_k\rVert^2}$ at each of the 49 places, and weigh them as in section 13.2.
 
 # %% tags=["label-loose"]
 from deepgen_lib import load_model
@@ -591,7 +612,7 @@ def one_draw(log_q, rng):
     return log_x + prior.log_likelihood(ids), log_q.gather(-1, ids[..., None]).sum((1, 2, 3))
 
 log_q, g = (-apart).log_softmax(-1), G(15)                      # tau = 1
-log_joint, log_drawn = map(torch.stack, zip(*[one_draw(log_q, g) for _ in range(100)]))        # (100, 50)
+log_joint, log_drawn = map(torch.stack, zip(*[one_draw(log_q, g) for _ in range(100)]))   # (100, 50)
 
 # %% tags=["label-predict-loose"]
 predict("13.h", "100 weighted maps in place of one. By how much does the number rise?",
@@ -604,7 +625,7 @@ tighter = log_mean(log_joint - log_drawn)
 gain = (tighter - one_map).mean()
 print(f"50 pictures: one map {one_map.mean():.1f}, 100 weighted maps {tighter.mean():.1f} nats")
 claim("13.13", gain, above=12, says="nats that 100 weighted maps add")
-planted_error("13.13", (log_mean(log_joint) - one_map).mean(), above=12, says="q left out of the weights")
+planted_error("13.13", (log_mean(log_joint) - one_map).mean(), above=12, says="weights without q")
 reveal("13.h", 2, f"{gain:.0f} nats, and the model is the same.")
 
 # %% [markdown]
@@ -617,8 +638,8 @@ reveal("13.h", 2, f"{gain:.0f} nats, and the model is the same.")
 # Take the RBM. Build a machine that throws a coin of 784 fair bits 99 times in a hundred, and asks the RBM only once.
 
 # %% tags=["label-predict-coin"]
-predict("13.i", "What does the dilution cost in nats per picture?",
-        ["hundreds: fair coins score -543", "about 99 % of the way", "less than 5"])
+predict_number("13.i", "The RBM scores about -86, the coins -543. What does the dilution cost per picture?",
+               unit="nats")
 
 # %% tags=["label-coin"]
 coins, good = -784 * math.log(2), nats["rbm"].double()
@@ -628,7 +649,7 @@ print(f"RBM {here['rbm']:.1f}, one per cent of it {diluted.mean():.1f}, fair coi
 claim("13.14", cost, between=(4.6, 4.61), says="nats that 99 % of noise cost")
 of_logs = here["rbm"] - (0.01 * here["rbm"] + 0.99 * coins)
 planted_error("13.14", of_logs, between=(4.6, 4.61), says="logarithms averaged, not probabilities")
-reveal("13.i", 2, "log 100 = 4.605, however many pixels there are.")
+reveal("13.i", cost, "log 100: a hundredth of the probability, however many pixels there are.", within=1)
 
 # %% [markdown]
 # > **13.14.** $\log\big(w\,p(x)+(1-w)\,u(x)\big)\ge\log p(x)+\log w$. A share $w$ of a good model costs at most $-\log w$ nats, in any dimension. So likelihood cannot vouch for samples.
@@ -668,7 +689,7 @@ plots.image_grid(torch.cat([first, perfect[:12]]), columns=12,
 #
 # ## 13.10 What does it cost?
 #
-# Seconds on your machine for a thousand samples; the training as it was measured once, on the machine named in 13.4.
+# Seconds on your machine for a thousand samples; the training as it was measured once, on the machine named in section 13.4.
 
 # %% tags=["label-cost", "nbval-ignore-output"]
 import time
@@ -679,15 +700,15 @@ def seconds_per_thousand(m, n=20):
     return 1000 / n * (time.process_time() - start)
 
 seconds = {name: seconds_per_thousand(m) for name, m in models.items()}
-rows = {title[n]: [f"{m.n_parameters:,}", m.measured.training_seconds, seconds[n]]
+rows = {title[n]: [f"{m.n_parameters:,}", f"{m.measured.training_seconds:.0f}", seconds[n]]
         for n, m in models.items()}
-plots.table(rows, columns=["parameters", "training, s", "1,000 samples, s"], digits=0)
+plots.table(rows, columns=["parameters", "training, s", "1,000 samples, s"], digits=1)
 
 # %% [markdown]
 # A chain needs its thousand sweeps; a directed model needs one pass, an autoregressive prior one pass for each of 49 places. This is not in any likelihood, and often it decides.
 #
 # ### Best by what?
-# All measures of the chapter, one at a time. Before you move the slider: which model would you like to see on top?
+# All measures of the chapter, one at a time. Before you move the slider: which model would you like to see on top? And is there a model that is never in the lower half?
 
 # %% tags=["label-best-by"]
 Measure = plots.side_by_side.Measure
@@ -695,7 +716,7 @@ by_title = lambda found: {title[name]: value for name, value in found.items()}
 measures = {"likelihood": Measure(score_of, "nats per picture, of all kinds"),
             "judge": Measure(judged, "mean sureness of a classifier"),
             "probe": Measure({n: 100 * errors[n] for n in order}, "errors, %", False),
-            "distance": Measure({n: distances[n] for n in order}, "pixels to the nearest training picture"),
+            "distance": Measure({n: distances[n] for n in order}, "pixels to the nearest"),
             "reconstruction": Measure(by_title(losses), "squared error", False),
             "parameters": Measure({m.title: m.n_parameters for m in models.values()}, "numbers", False),
             "sampling": Measure(by_title(seconds), "seconds per 1,000 samples", False)}
@@ -721,7 +742,9 @@ explore(plots.side_by_side.best_by(measures, order))
 # | order of numbers (13.2) | bound $\le$ importance-weighted $\le\log p(x)$ | `vae.bound`, `vae.importance_bound` |
 # | greys (13.10) | never above the mean over draws, and no probability | `load_mnist(..., binarisation="fixed")` |
 #
-# So which is best? To tell how likely a digit is: the RBM and the DBN, if you trust AIS; the VAE, if you want a number that cannot flatter. To draw at once: VAE, NVAE, the code model. To find labels: the RBMs. Three sentences to keep. *A number without its kind and its protocol is no number. A bound that loses has said nothing. No measure that knows one thing about a model
+# So which is best? To tell how likely a digit is: the RBM and the DBN, if you trust AIS; the VAE, if you want a number that cannot flatter. To draw at once: VAE, NVAE, the code model. To find labels: the RBMs.
+#
+# Three sentences to keep. *A number without its kind and its protocol is no number. A bound that loses has said nothing. No measure that knows one thing about a model
 # can stand for the others.*
 #
 # ## 13.12 A worked exercise

@@ -2,7 +2,7 @@
 # # Exercises 13 · Side by side
 #
 # Five exercises and a project for [chapter 13](../../notebooks/13_side_by_side.ipynb). Each has a check that answers at once and knows what usually goes wrong. Stuck? `hint("13.1")` gives
-# a nudge, then an equation, then pseudo-code, one at each call. `start_over("13.1")` gives you the untouched start.
+# a nudge, then an equation, then pseudo-code, one at each call; the third gives the answer away. `start_over("13.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|
@@ -98,7 +98,8 @@ def mean_over_draws(log_p, grey):
 
 protocol = {"an RBM's -F(x) - log Z, fed with grey x, against its mean over sampled x, is": None,
             "an RBM trained on sampled pixels, asked about thresholded ones, scores": None,
-            "two models, both scored on sampled and both on thresholded pixels: the better one is the same": None}
+            "two models, both scored on sampled and both on thresholded pixels: "
+            "the better one is the same": None}
 ### BEGIN SOLUTION
 protocol = dict(zip(protocol, ["never higher", "higher, and is no better model for it", "not always"]))
 ### END SOLUTION
@@ -126,7 +127,8 @@ def diluted(log_p, log_noise, share):
 coin = {"largest loss with a share of 1 %, in nats": None,
         "largest loss with a share of 0.01 %, in nats": None,
         "share of noise among the samples of the first": None,
-        "a model that recites training pictures, each pixel wrong once in a million: its samples and its test score are": None}
+        "a model that recites training pictures, each pixel wrong once in a million: "
+        "its samples and its test score are": None}
 ### BEGIN SOLUTION
 coin = dict(zip(coin, [-math.log(0.01), -math.log(0.0001), 0.99, "perfect and bad"]))
 ### END SOLUTION

@@ -16,7 +16,8 @@
 
 # %% tags=["label-setup"]
 import copy, torch
-from deepgen_lib import claim, derivation, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, derivation, explore, planted_error, plots, predict
+from deepgen_lib import predict_number, reveal
 from deepgen_lib import DBN, RBM, all_states, random_rbm, sleep_kl, wake_kl
 torch.set_num_threads(1)
 
@@ -94,6 +95,9 @@ plots.up_down.beside(greedy, worst, says="What recognition says about h¹, besid
 # | **wake** | $x$ from the data, $h$ upwards by recognition | generation: $\;\Delta W_t=\big(h^{t-1}-\sigma(W_th^t+b_{t-1})\big)\,h^{t\mathsf T}$ |
 # | **top** | a few Gibbs steps from there | the top RBM, by contrastive divergence |
 # | **sleep** | from the last state downwards by generation: a dream $\tilde x,\tilde h$ | recognition: $\;\Delta R_t=\tilde h^{t-1}\big(\tilde h^t-\sigma(R_t^{\mathsf T}\tilde h^{t-1}+c_t)\big)^{\mathsf T}$ |
+
+# %% tags=["label-up-down-diagram"]
+plots.diagrams.up_down(n_layers=2)
 
 # %% tags=["label-predict-exchanged"]
 predict("6.a", "Exchange it: recognition learns from its own h, generation from its dreams. Then",
@@ -435,8 +439,9 @@ plots.table({name: [*(t.mean() for t in b[:3]), b.total.mean()] for name, b in t
             columns=["reconstruction", "prior", "entropy", "bound"], digits=2)
 
 # %% [markdown]
-# **What to notice.** The second layer changed the prior term alone, as chapter 5 said it would: from −174.01 to −172.78. Believe the sign (nineteen of twenty seeds of AIS agree on it), not the size: with a thirtieth of the temperatures AIS flatters, and the larger model more. With all of them the second layer gains 0.35 nats. (The paper behind the hollow marks gained a tenth.) Even
-# that is not for free: a first attempt, without averaging the parameters over the last updates, *lost* half a nat. Chapter 5 promised that exact ascent cannot hurt; PCD's steps are not exact. And mind which images: the first 1,000 are 10.16 nats harder.
+# **What to notice.** The second layer changed the prior term alone, as chapter 5 said it would: from −174.01 to −172.78. Believe the sign (nineteen of twenty seeds of AIS agree on it), not the size: with a thirtieth of the temperatures AIS flatters, and the larger model more. With all of them the second layer gains 0.35 nats. (The paper behind the hollow marks gained a tenth.)
+#
+# Even that is not for free: a first attempt, without averaging the parameters over the last updates, *lost* half a nat. Chapter 5 promised that exact ascent cannot hurt; PCD's steps are not exact. And mind which images: the first 1,000 are 10.16 nats harder.
 #
 # ## 6.6 Fine-tuning on MNIST, with log Z out of the way
 #
@@ -510,8 +515,8 @@ frames = []
 for steps in (b - a for a, b in zip([0, *times], times)):
     h = digits.top.label_chain(h, labels, n_steps=steps, rng=rng)
     frames.append(digits.descend(h, rng, means=True))
-plots.image_grid(torch.stack(frames, 1).flatten(0, 1), columns=7, row_labels=range(10),
-                 column_labels=times, says="Ten labels held fixed, over Gibbs steps.")
+plots.image_grid(torch.cat(frames), columns=10, row_labels=[f"step {t}" for t in times],
+                 column_labels=range(10), says="Ten labels held fixed, over Gibbs steps.")
 
 # %% [markdown]
 # Do these pictures show what they were asked for? A judge from outside, who knows nothing of the network: the label of the nearest of 10,000 real images.
@@ -530,7 +535,7 @@ unasked = (judge(free) == asked).double().mean()
 planted_error("06.7", unasked, above=0.6, says="labels not clamped")
 
 # %% [markdown]
-# **What to notice.** After one step there is a blot, after three hundred most labels have found their digit, after a thousand all ten, and they do not stand still: the chain goes on to other ways of writing it. After five hundred steps the judge reads 72 % of the dreams as asked; unclamped, he agrees by chance only. And this is what fine-tuning was for: greedy training left 2.29 % errors in
+# **What to notice.** From top to bottom: after one step there is a blot, after three hundred most labels have found their digit, after a thousand all ten, and they do not stand still: the chain goes on to other ways of writing it. After five hundred steps the judge reads 72 % of the dreams as asked; unclamped, he agrees by chance only. And this is what fine-tuning was for: greedy training left 2.29 % errors in
 # reading, up-down leaves 1.37 %. The bound asks for every pixel; who wants to read digits need not care about all of them.
 #
 # ## 6.8 What do its units look for?
@@ -631,7 +636,7 @@ planted_error("F2", saved["h1 of shuffled pixels"], above=0.02, says="features o
 rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in errors.items()}
 display(plots.up_down.estimates(rows, xlabel="share of test errors, 300 labels", digits=3,
                                 says="Errors of a linear classifier on each kind of features."))
-reveal("6.e", 1, "")
+reveal("6.e", 1, "The second layer comes second: deeper is not always better.")
 
 # %% [markdown]
 # **What to notice.** On 300 labels the features of $h^1$ save more than a quarter of the errors, 0.137 instead of 0.192, and no label was needed to find them. $h^2$ has 0.154: deeper is not always better. It is not the mere number or spread of the units that helps: fed with shuffled pixels the same units are far worse than no features at all.
@@ -784,8 +789,13 @@ plots.table(same_size, columns=["nats per test image", "probe errors, %"], digit
 # and each can be bought at the cost of another.*
 #
 # ## 6.12 A worked exercise
-# **Question.** In 6.6 the standard error of a *change* was 0.03 nats, though single images differ by tens of nats from each other. How large would it have been, had somebody measured the bound before on 1,000 images and the bound after on 1,000 others? Try before you read on.
-#
+# **Question.** In 6.6 the standard error of a *change* was 0.03 nats, though single images differ by tens of nats from each other (their spread is 22 nats). How large would it have been, had somebody measured the bound before on 1,000 images and the bound after on 1,000 others? Try before you read on.
+
+# %% tags=["label-predict-worked"]
+predict_number("6.g", "Standard error of the change, if before and after are 1,000 images each",
+               unit="nats")
+
+# %% [markdown]
 # **Answer.** Two independent means: their variances add up, $\sqrt{s^2/N+s^2/N}$ with $s$ the spread of single images.
 
 # %% tags=["label-worked", "rtol-0.1"]
@@ -793,6 +803,7 @@ spread = stack.total.std().item()
 apart = math.sqrt(2 * spread**2 / 1000)
 print(f"spread of images {spread:.1f} nats; standard error on other images {apart:.2f} nats")
 claim("06.12", apart / error, above=10, says="factor by which pairing shrinks the error")
+reveal("6.g", round(apart, 1), "Thirty times as much as with the same images before and after.", within=0.2)
 
 # %% [markdown]
 # A change of a tenth of a nat would have drowned. Compare models image by image, and let $\log Z$ cancel where it can.

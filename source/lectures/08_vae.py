@@ -434,8 +434,10 @@ claim("08.7", (highest - encoder).min(), above=0, says="smallest gain of the 100
 exchanged = NormalPosterior(*(p.roll(1, 0) for p in best))
 other = vae.bound(x, q=exchanged, n_samples=200, rng=G(6)).total
 planted_error("08.7", (other - encoder).min(), above=0, says="the best q of another image")
-display(plots.vae.searched(encoder, highest, says="A hundred test images, two q's for each."))
-reveal("8.f", 1, "")
+plots.vae.searched(encoder, highest, says="A hundred test images, two q's for each.")
+
+# %% tags=["label-answer-search"]
+reveal("8.f", 1, "So much the network pays for answering at once, on pictures it has not seen.")
 
 # %% [markdown]
 # **What to notice.** Every point lies above the line. The encoder is quick, and for that every image pays some nats. A better encoder could win them back without touching the model.

@@ -178,7 +178,8 @@ top = load_model(shipped / "dbn_500_2000.safetensors", RBM(500, 2000))
 dbn = DBN([lower, top]).double().requires_grad_(False)
 train, test = (load_mnist(s, binarisation="sampled", seed=0) for s in ("train", "test"))
 rows = torch.cat([(train.labels == k).nonzero()[:10, 0] for k in range(10)])
-x, y, x_test, y_test = train.images[rows].double(), train.labels[rows], test.images[::4].double(), test.labels[::4]
+x, y = train.images[rows].double(), train.labels[rows]
+x_test, y_test = test.images[::4].double(), test.labels[::4]
 
 # %% nbgrader={"grade": false, "grade_id": "ex-6-6b", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def error(scores):
@@ -235,8 +236,8 @@ def opposites(n):
     """(A, B), each (W (n, H), b (n,), c (H,))."""
     ### BEGIN SOLUTION
     zero = torch.zeros(n).double()
-    A = torch.zeros(n, n).double(), zero, zero                                    # knows that all are equally frequent
-    s = 20.0                                                                      # B: unit j is on where more than j pixels are
+    A = torch.zeros(n, n).double(), zero, zero                  # knows that all are equally frequent
+    s = 20.0                                                    # B: unit j: more than j pixels are on
     B = torch.full((n, n), s).double(), zero, -s * (torch.arange(n).double() + 0.5)
     return A, B
     ### END SOLUTION

@@ -113,7 +113,7 @@ def dead_links(root: Path) -> list[str]:
 @pytest.fixture
 def published(tmp_path):
     """What a reader on GitHub sees: README.md and the built notebooks, with the files that they link to."""
-    for folder in ("notebooks", "exercises", "solutions"):
+    for folder in ("notebooks", "exercises", "solutions", "reference"):
         if (ROOT / folder).exists():
             shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in [*ROOT.glob("*.md"), *ROOT.glob("LICENSE*"), *ROOT.glob("*.cff")]:

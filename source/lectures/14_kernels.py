@@ -16,7 +16,7 @@
 
 # %% tags=["label-setup"]
 import torch
-from deepgen_lib import claim, explore, planted_error, plots, predict, reveal
+from deepgen_lib import claim, explore, planted_error, plots, predict, predict_number, reveal
 from deepgen_lib.tiles import jit, tl
 torch.set_num_threads(1)
 
@@ -55,7 +55,8 @@ reveal("14.a", 2, "An operation on few numbers is all start. Hence batches; and 
 from deepgen_lib.roofline import BUILDER, FORMS, H200, half_step_work, seconds
 for prices in (BUILDER, H200):
     print(f"{prices.what}: ridge at {prices.ridge:.2f} multiply-adds per byte; a launch costs")
-    print(f"    {prices.launch / prices.byte:,.0f} bytes or {prices.launch / prices.multiply_add:,.0f} multiply-adds")
+    in_bytes, in_products = prices.launch / prices.byte, prices.launch / prices.multiply_add
+    print(f"    {in_bytes:,.0f} bytes or {in_products:,.0f} multiply-adds")
 
 # %% [markdown]
 # **What to notice.** On the core a launch costs as much as 51,975 multiply-adds, on the GPU as much as 1,483,500,000. The GPU's arithmetic is ten thousand times faster, its launches are not faster at all. So what was cheap has become dear.
@@ -66,7 +67,8 @@ for prices in (BUILDER, H200):
 
 # %% tags=["label-budget"]
 works = half_step_work(100, 784, 500, number=4)
-plots.table({w.name: [f"{w.bytes:,}", f"{w.multiply_adds:,}"] for w in works}, columns=["bytes", "multiply-adds"])
+rows = {w.name: [f"{w.bytes:,}", f"{w.multiply_adds:,}"] for w in works}
+plots.table(rows, columns=["bytes", "multiply-adds"])
 
 # %% tags=["label-predict-limit"]
 predict("14.b", "This half-step on the GPU: most of its time goes to",
@@ -89,11 +91,19 @@ reveal("14.b", 0, f"{1e6 * gpu:.2f} µs in all; the multiply-adds alone need {1e
 
 # %% [markdown]
 # Two cures. *Fuse*: one kernel computes the product and, before it writes anything, adds the bias, takes the sigmoid, draws and compares. *Stay*: while $W$ stands still, chains do not depend on each other, so one launch can do many steps.
+#
+# Five half-steps on the GPU are 25 launches as torch does them, five when fused, and one when the chains stay.
+
+# %% tags=["label-predict-cures"]
+predict_number("14.h", "By what factor do the two cures together shorten five half-steps on the GPU?")
 
 # %% tags=["label-forms"]
 on_h200 = {form: half_step_work(100, 784, 500, form=form, n_steps=5, number=2) for form in FORMS}
-print(", ".join(f"{form}: {1e6 * sum(seconds(w, H200).values()):.1f} µs" for form, w in on_h200.items()))
-plots.kernels.timeline(on_h200, H200, says="Five half-steps on the GPU, by the model: the three forms.")
+micros = {form: 1e6 * sum(seconds(w, H200).values()) for form, w in on_h200.items()}
+display(plots.kernels.timeline(on_h200, H200, says="Five half-steps on the GPU, by the model."))
+print(", ".join(f"{form}: {found:.1f} µs" for form, found in micros.items()))
+first, *_, last = micros.values()
+reveal("14.h", first / last, "One launch in place of 25; what is left is memory and arithmetic.", within=8)
 
 # %% tags=["label-forms-cpu"]
 on_core = {form: half_step_work(100, 784, 500, form=form, n_steps=5) for form in FORMS}
@@ -113,7 +123,13 @@ plots.kernels.timeline(on_core, BUILDER, says="The same on one CPU core, by the 
 explore(plots.kernels.limits)
 
 # %% [markdown]
-# *Answers.* 1: ten thousand, and then it is memory; at a thousand, still launches. 2: at a thousand chains launches still lead, at ten thousand the arithmetic: the fused form moves so few bytes that memory never leads. 3: No. With a single chain it is mostly memory: all of $W$ is read for one row.
+# <details><summary>Answers</summary>
+#
+# 1. Ten thousand, and then it is memory; at a thousand, still launches.
+# 2. At a thousand chains launches still lead, at ten thousand the arithmetic: the fused form moves so few bytes that memory never leads.
+# 3. No. With a single chain it is mostly memory: all of $W$ is read for one row.
+#
+# </details>
 #
 # ## 14.3 Programs, lanes, masks
 #
@@ -507,7 +523,9 @@ times = {name: [1e3 * seconds_of(form[name], budget=0.6) for form in forms] for 
 plots.table(times, columns=["as written, ms", "tuned, ms", "the matrix product alone, ms"], digits=2)
 
 # %% [markdown]
-# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gains little, for most of it is the product; the search, whose scores stay in the cache, gains clearly. Your numbers are yours and move with what else runs. For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
+# The last column is the floor: the product alone, in pieces, into memory that is already there. On the machine that built this page the half-step gains little, for most of it is the product; the search, whose scores stay in the cache, gains clearly. Your numbers are yours and move with what else runs.
+#
+# For the record, what the repository has measured, with paired rounds and all cores: an update of the RBM,
 
 # %% tags=["label-measured-rbm"]
 from deepgen_lib.measured import measured, on_a_gpu
@@ -537,12 +555,14 @@ for name in ("kernel_speed_cpu", *(on_a_gpu() or ["kernel_speed_gpu"])):
     if name in names():
         found = measured(name)
         print(f"{name}: {found.on}")
-        display(plots.kernels.race(found.raw["seconds"], says="Every kernel against other ways to do the same."))
+        display(plots.kernels.race(found.raw["seconds"], says="Every kernel against other ways."))
     else:
         print(f"{name}: not measured, so nothing is shown")
 
 # %% [markdown]
-# Right of the line our way is the quicker one, left of it another. Where a compiled definition wins on the CPU, the compiler has fused what we wrote as several operations: the rule of this chapter, applied by a machine. (Other programs ran while the CPU was measured; ways took turns, so ratios suffer less than times.) Where it says *not measured*, no such machine was at hand when this page was built, and no time is shown. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
+# Right of the line our way is the quicker one, left of it another. Where a compiled definition wins on the CPU, the compiler has fused what we wrote as several operations: the rule of this chapter, applied by a machine. (Other programs ran while the CPU was measured; ways took turns, so ratios suffer less than times.)
+#
+# Where it says *not measured*, no such machine was at hand when this page was built, and no time is shown. (Everything about the H200 above is arithmetic on its data sheet.) `make bench` measures on the machine that it finds.
 #
 # ## 14.9 Summary
 #
@@ -560,7 +580,7 @@ for name in ("kernel_speed_cpu", *(on_a_gpu() or ["kernel_speed_gpu"])):
 # Three sentences to keep. *Count before you tune: launches, bytes, multiply-adds, in this order on a GPU. A kernel is its definition, cut into tiles; whatever depends on the cut is a bug. No speed without a date, a machine and a result that agrees with the definition.*
 #
 # ## 14.10 A worked exercise
-# **Question.** Row maxima, $y_i=\max_jx_{ij}$: a colleague takes the kernel of 14.4, puts `tl.max` for `tl.sum`, and keeps `other=0.0`. It passes all tests with random normal numbers. Why, and when does it fail? Try before you read on.
+# **Question.** Row maxima, $y_i=\max_jx_{ij}$: a colleague takes the kernel of section 14.4, puts `tl.max` for `tl.sum`, and keeps `other=0.0`. It passes all tests with random normal numbers. Why, and when does it fail? Try before you read on.
 #
 # **Answer.** 0 is not neutral for a maximum, $-\infty$ is. With twenty normal numbers the maximum is nearly always positive and the masked zeros lose. On a row of negative numbers they win:
 

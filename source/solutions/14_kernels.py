@@ -2,7 +2,7 @@
 # # Exercises 14 · Kernels
 #
 # Seven exercises for [chapter 14](../../notebooks/14_kernels.ipynb). The first is a calculation, the others are puzzles in Triton's language: complete the kernel; the function below it launches it, and the check calls that function. The kernels run on
-# the course's own strict machine, so no GPU and no Triton is needed; where Triton is installed, the last cell runs what you wrote in its interpreter, too. Stuck? `hint("14.1")` gives a nudge, then an equation, then pseudo-code, one at each call. `start_over("14.1")` gives you the untouched start.
+# the course's own strict machine, so no GPU and no Triton is needed; where Triton is installed, the last cell runs what you wrote in its interpreter, too. Stuck? `hint("14.1")` gives a nudge, then an equation, then pseudo-code, one at each call; the third gives the answer away. `start_over("14.1")` gives you the untouched start.
 #
 # | | exercise | level | minutes |
 # |:--|:--|:--|--:|

@@ -5,10 +5,13 @@
   const set = (node, name, value) => { if (node && value && node.getAttribute(name) !== value) node.setAttribute(name, value); };
   const words = node => node?.textContent.trim();
 
+  const OWN_KEYS = 'data-lm-suppress-shortcuts';  // arrow keys belong to what has the focus, not to the notebook's shortcuts (Notebook 7 takes them first)
+
   const NAMES = {
     '.widget-slider': slider => {
       const handle = slider.querySelector('[role=slider]'), readout = slider.querySelector('.widget-readout');
       set(handle, 'aria-label', words(slider.querySelector('.widget-label')) || 'slider');
+      set(handle, OWN_KEYS, 'true');
       set(handle, 'aria-valuetext', words(readout));  // what is chosen, not its number in the list
       set(readout, 'aria-hidden', 'true');  // said by the handle; typing into it is no way to move the slider
       set(readout, 'contenteditable', 'false');
@@ -16,8 +19,10 @@
     '.widget-radio': question => {
       const box = question.querySelector('.widget-radio-box');
       set(box, 'role', 'radiogroup');
+      set(box, OWN_KEYS, 'true');
       set(box, 'aria-label', words(question.previousElementSibling) || words(question.querySelector('.widget-label')) || 'question');
     },
+    '.widget-dropdown select': list => set(list, OWN_KEYS, 'true'),
     '.jp-NotebookPanel-notebook .jp-Cell': cell => {
       set(cell, 'role', 'article');  // JupyterLab calls the list of cells a feed, whose items are articles
       set(cell.querySelector(':scope > .jp-Cell-inputWrapper .cm-content'), 'aria-label', cell.classList.contains('jp-CodeCell') ? 'code' : 'text');

@@ -35,7 +35,7 @@ def _sandbox(walls: bool) -> Sandbox:
     for name, source in (("bank", ROOT / "deepgen_lib/checks"), ("right", ROOT / "tests/right_answers")):
         shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder / "bank").glob("*.py"):
-        path.write_text(re.sub(r"^from \.\.(?=\w)", "from deepgen_lib.", path.read_text(), flags=re.MULTILINE))
+        path.write_text(re.sub(r"^from \.\.(?=\w| import)", lambda dots: "from deepgen_lib" + "." * (dots.string[dots.end()] != " "), path.read_text(), flags=re.MULTILINE))
     made = Sandbox(limits=LIMITS, walls=walls, extra=(folder / "bank", folder / "right"))
     shutil.rmtree(folder)
     made.__enter__()

@@ -99,10 +99,10 @@ table = {"reconstruction, encoder": None, "reconstruction, codes": None,
          "quantization, encoder": None, "quantization, codes": None, "quantization, decoder": None,
          "commitment, encoder": None, "commitment, codes": None, "commitment, decoder": None}
 ### BEGIN SOLUTION
-table |= {"reconstruction, encoder": "moves", "reconstruction, codes": "stays"}
-table |= {"reconstruction, decoder": "moves", "quantization, encoder": "stays"}
-table |= {"quantization, codes": "moves", "quantization, decoder": "stays"}
-table |= {"commitment, encoder": "moves", "commitment, codes": "stays", "commitment, decoder": "stays"}
+table = {"reconstruction, encoder": "moves", "reconstruction, codes": "stays",
+         "reconstruction, decoder": "moves",
+         "quantization, encoder": "stays", "quantization, codes": "moves", "quantization, decoder": "stays",
+         "commitment, encoder": "moves", "commitment, codes": "stays", "commitment, decoder": "stays"}
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-9-3", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["exercise-V5", "exercise-V6", "exercise-V7", "exercise-V9"]

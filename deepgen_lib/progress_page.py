@@ -91,7 +91,7 @@ def page(standings: list[Standing]) -> str:
             f'<thead><tr style="text-align: left">{heads}</tr></thead><tbody>{rows}</tbody></table><p>{html.escape(_kept())}</p></div>')
 
 
-_CELL = "padding: 3px 18px 3px 0; border-bottom: 1px solid rgba(128, 128, 128, 0.4); font-weight: normal; white-space: nowrap; text-align: left"
+_CELL = "padding: 3px 14px 3px 0; border-bottom: 1px solid rgba(128, 128, 128, 0.4); font-weight: normal; text-align: left"
 
 
 def _standings() -> list[Standing]:
@@ -109,7 +109,7 @@ def _many(n: int, word: str) -> str:
 
 
 def _bar(s: Standing) -> str:
-    return f'<progress aria-hidden="true" value="{s.n_read}" max="{max(s.chapter.n_steps, 1)}" style="width: 8em; vertical-align: middle"></progress>'
+    return f'<progress aria-hidden="true" value="{s.n_read}" max="{max(s.chapter.n_steps, 1)}" style="width: 5em; vertical-align: middle"></progress>'
 
 
 def _steps(s: Standing) -> str:
@@ -118,7 +118,7 @@ def _steps(s: Standing) -> str:
 
 def _predictions(s: Standing) -> str:
     asked = f"{len(s.chapter.predictions)} asked"
-    return f"{s.n_right} right of {s.n_made} made, {asked}" if s.n_made else asked
+    return f"{s.n_right} of {s.n_made} right, {asked}" if s.n_made else asked
 
 
 def _exercises(s: Standing) -> str:

@@ -94,7 +94,7 @@ def test_the_hooks_write_what_the_page_reads(capsys):
         exercise(id="1.2", name="other")(lambda logits: logits)
     capsys.readouterr()
     assert progress().description == ("Your progress: 0 chapters read, 1 of 1 prediction right, 1 exercise solved\n"
-                                      "1 · A <toy>: 2 of 4 steps; 1 right of 1 made, 2 asked; 1 of 2 solved, 1 tried")
+                                      "1 · A <toy>: 2 of 4 steps; 1 of 1 right, 2 asked; 1 of 2 solved, 1 tried")
 
 
 def test_a_stub_is_no_try_and_what_was_solved_stays_solved(capsys):

@@ -30,6 +30,7 @@ FINISH = [  # what the theme leaves out, for those who listen to a page
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="All pages">'),
     ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
     ('role="heading"', 'role="heading" aria-level="2"'),
+    (re.compile(r'<thead>\s*<tr class="row-odd">(?:<th class="head[^"]*"><p></p></th>\s*)+</tr>\s*</thead>'), ""),  # a table that needs no heads
     (re.compile(r'<th class="(head[^"]*)"><p></p></th>'), r'<td class="\1"></td>'),
     ('<div id="search-results"></div>', '<h1>Search</h1>\n<div id="search-results"></div>'),
 ]

@@ -82,8 +82,8 @@ def _explorer(plain: str, picture: str, frames: dict | None, way: str) -> str:
 def _slider(name: str, number: int, control: dict) -> str:
     label = control["labels"][control["start"]]
     place = f"{name}-{number}"
-    return (f'<label for="{place}">{html.escape(control["name"])}</label><input type="range" id="{place}" min="0" max="{len(control["labels"]) - 1}" step="1"'
-            f' value="{control["start"]}" aria-valuetext="{html.escape(label)}"><output for="{place}">{html.escape(label)}</output>')
+    return (f'<div class="control"><label for="{place}">{html.escape(control["name"])}</label><input type="range" id="{place}" min="0" max="{len(control["labels"]) - 1}" step="1"'
+            f' value="{control["start"]}" aria-valuetext="{html.escape(label)}"><output for="{place}">{html.escape(label)}</output></div>')
 
 
 def _prediction(plain: str) -> str:

@@ -62,6 +62,9 @@ def _line(where: str) -> socket.socket:
     return line
 
 
+LATER = ("checks", "plots", "widgets", "ranking", "typed", "progress_page")  # what draws or asks is loaded by the few answers that need it
+
+
 def _load(settings: dict) -> None:
     """torch and the library's modules from the staged copy, which holds no checks; every other way to find the library is closed."""
     def elsewhere(folder: str) -> bool:
@@ -74,7 +77,7 @@ def _load(settings: dict) -> None:
     import deepgen_lib
     home = Path(deepgen_lib.__file__).parents[1]
     for parts in sorted(path.relative_to(home).with_suffix("").parts for path in Path(deepgen_lib.__file__).parent.rglob("*.py")):
-        if not any(part in ("checks", "widgets", "plots", "ranking") or part.startswith("triton_") for part in parts):
+        if not any(part in LATER or part.startswith("triton_") for part in parts):
             __import__(".".join(parts).removesuffix(".__init__"))
     from grading import fence, landlock, player, wire  # noqa: F401
     settings["readable"] = [place for place in settings["readable"] if place != settings["stage"]] + _not_loaded(Path(settings["stage"]))

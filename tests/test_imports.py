@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import deepgen_lib
+from grading.worker import LATER
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [  # a part imports from lower layers, or from its own where no circle arises; later chapters add their models here
@@ -145,6 +146,10 @@ def test_a_circle_is_named(copy):
     copy("sampling.py", "from .objectives import cd_gradient")
     found = wrong_imports(copy("objectives.py", "from .sampling import gibbs_step") / "deepgen_lib")
     assert any("circle" in problem and "sampling" in problem and "objectives" in problem for problem in found), found
+
+
+def test_a_grading_process_is_not_loaded_with_what_draws_or_asks():
+    assert ONLY_IN["matplotlib"] | ONLY_IN["ipywidgets"] <= set(LATER)
 
 
 def test_a_bare_import_needs_torch_and_numpy_alone():

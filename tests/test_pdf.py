@@ -85,6 +85,11 @@ def test_a_number_has_a_line_to_write_on():
     assert "How many?\n  I say: ____________ (nats)</div>" in chapter_page(lecture(cell), None, [])
 
 
+def test_folds_are_open_on_paper():
+    page = chapter_page(lecture("<details><summary>Answers</summary>\n\nIt is $1$.\n\n</details>"), None, [])
+    assert page.count("<details open>") == 1 and "<details>" not in page and "It is <math" in page
+
+
 def test_paper_opens_no_file_of_the_course(toy):
     assert ">short<" not in toy and "short" in toy and '<a href="https://example.org">far</a>' in toy
 

@@ -141,7 +141,7 @@ def plain(text: str, aside: KeptAside) -> str:
 
 def markdown_html(markdown: str, aside: KeptAside) -> str:
     """HTML of Markdown; links to other files of the course become plain words, for paper opens none."""
-    made = markdown2html_mistune(aside.equations(markdown))
+    made = markdown2html_mistune(aside.equations(markdown)).replace("<details>", "<details open>")  # a fold cannot be opened on paper
     made = re.sub(r"<thead>(?:\s|</?tr>|<th[^>]*>\s*</th>)*</thead>", "", made)  # an empty heading row
     made = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", made, flags=re.S)
     return re.sub(r'<a href="(?!https?:)[^"]*">(.*?)</a>', r"\1", made, flags=re.S)

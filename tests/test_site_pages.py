@@ -9,6 +9,7 @@ import pytest
 from deepgen_lib import plots
 from deepgen_lib.checks import registered
 from deepgen_lib.widgets import Explorer
+from tools.accessibility import CONTRAST, findings
 from tools.browser import browser_page, missing
 from tools.exercises import secret_lines
 from tools.sources import ROOT, code_cells, find_sources, read_inputs, read_notebook
@@ -119,3 +120,21 @@ def test_no_page_is_wider_than_its_window(site, browser):
             browser.page.set_viewport_size({"width": width, "height": 900})
             too_wide += [(page, width)] if browser.page.evaluate("document.documentElement.scrollWidth") > width else []
     assert too_wide == []
+
+
+@pytest.mark.browser
+@needs_browser
+def test_axe_finds_nothing_grave(site, browser):
+    """Every page by all rules but contrast; contrast on one page of each kind, light and dark; and a planted picture without words is seen."""
+    pages = [page for page in sorted(site.rglob("*.html")) if "_static" not in page.relative_to(site).parts]
+    kinds = [site / f"{name}.html" for name in ("index", f"notebooks/{LIVE}", "exercises/03_log_z/03_log_z", "reference/notation")]
+    looks = [("light", page, (CONTRAST,)) for page in pages] + [(scheme, page, ()) for scheme in ("light", "dark") for page in kinds]
+    found = {}
+    for scheme, page, without in looks:
+        browser.page.emulate_media(color_scheme=scheme)
+        browser.page.goto(page.as_uri(), timeout=600_000)
+        if lines := findings(browser.page, within="html", without=without):
+            found[scheme, page.relative_to(site).as_posix()] = lines
+    assert len(pages) > 30 and found == {}
+    browser.page.evaluate("() => document.body.append(document.createElement('img'))")
+    assert [line.partition(" ")[0] for line in findings(browser.page, within="html", without=(CONTRAST,))] == ["image-alt"]

@@ -27,6 +27,9 @@
       set(cell, 'role', 'article');  // JupyterLab calls the list of cells a feed, whose items are articles
       set(cell.querySelector(':scope > .jp-Cell-inputWrapper .cm-content'), 'aria-label', cell.classList.contains('jp-CodeCell') ? 'code' : 'text');
     },
+    '.jp-NotebookPanel-notebook .jp-RenderedMarkdown': text => {
+      if (text.scrollWidth > text.clientWidth) set(text, 'tabindex', '0');  // a wide formula: arrow keys scroll it once it can have the focus
+    },
     '.jp-collapseHeadingButton': button => set(button, 'aria-label', 'fold this section')
   };
 
@@ -39,7 +42,7 @@
     const later = () => {
       if (waiting) return;
       waiting = true;
-      setTimeout(() => { waiting = false; name(); }, 100);
+      setTimeout(() => { waiting = false; name(); }, 200);
     };
     new MutationObserver(later).observe(document.body, { childList: true, subtree: true, attributeFilter: ['aria-valuetext'] });
     later();

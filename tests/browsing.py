@@ -152,7 +152,7 @@ def _press_until_another_picture(page, area, slider) -> None:
     """Arrow keys, up to the end and back; a step may leave a picture as it was, a whole way may not."""
     picture = area.locator("img").last
     picture.wait_for()
-    before = picture.get_attribute("src"), picture.get_attribute("alt")
+    before = picture.get_attribute("src")
     slider.focus()
     keys = round(float(slider.get_attribute("aria-valuemax")))
     for key in ["ArrowRight"] * keys + ["ArrowLeft"] * keys:
@@ -161,7 +161,6 @@ def _press_until_another_picture(page, area, slider) -> None:
         if slider.get_attribute("aria-valuenow") == value:
             continue  # at this end already
         ask(page, "")
-        now = picture.get_attribute("src"), picture.get_attribute("alt")
-        if now[0] != before[0] and now[1] != before[1]:
+        if picture.get_attribute("src") != before:
             return page.wait_for_function(DRAWN, arg=picture.element_handle())
-    raise AssertionError(f"no arrow key changes picture and alternative text: {area.inner_text()[:120]!r}")
+    raise AssertionError(f"no arrow key changes the picture: {area.inner_text()[:120]!r}")

@@ -124,7 +124,7 @@ def test_a_widget_that_does_nothing_is_seen(lab):
         view.open(lab, "deaf.ipynb", kernel=True, seconds=SECONDS)
         view.run_all(seconds=SECONDS)
         view.page.locator(".widget-html img").wait_for(state="attached", timeout=1e3 * SECONDS)
-        with pytest.raises(AssertionError, match="no arrow key changes picture"):
+        with pytest.raises(AssertionError, match="no arrow key changes the picture"):
             move_everything(view.page)
 
 

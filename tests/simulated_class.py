@@ -72,12 +72,12 @@ def tasks_of(chapter: str) -> tuple[Task, ...]:
 
 
 def _wrong(rng: random.Random) -> list[HandIn]:
-    """Every wrong answer of the banks, three of different exercises in a hand-in."""
+    """Every wrong answer of the banks, four of different exercises in a hand-in."""
     made = []
     for chapter in CHAPTERS:
         waiting = {task.exercise.id: [(task, number, name) for number, part in enumerate(task.exercise.parts) for name in part.bank] for task in tasks_of(chapter)}
         while any(waiting.values()):
-            longest = sorted(waiting, key=lambda exercise: -len(waiting[exercise]))[:3]
+            longest = sorted(waiting, key=lambda exercise: -len(waiting[exercise]))[:4]
             mistakes = [waiting[exercise].pop() for exercise in longest if waiting[exercise]]
             notebook, used = _mixed(chapter, rng)
             for task, number, name in mistakes:

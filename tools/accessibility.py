@@ -21,7 +21,7 @@ def findings(page, *, within: str = NOTEBOOK, impacts: tuple[str, ...] = GRAVE, 
     """What axe finds within a selector of an open page, one line each: rule, place, what to do; JUPYTERS_OWN and the rules `without` left out."""
     from axe_playwright_python.sync_playwright import Axe
 
-    options = {"resultTypes": ["violations"], "rules": {rule: {"enabled": False} for rule in without}}
+    options = {"preload": False, "resultTypes": ["violations"], "rules": {rule: {"enabled": False} for rule in without}}
     found = Axe().run(page, {"include": [[within]], "exclude": [[name] for name in EQUATIONS]}, options).response["violations"]
     lines = []
     for violation in found:

@@ -63,8 +63,9 @@ def groups_by_quadrature(m, t, c0, c1, d, s):
     places, weights = map(torch.from_numpy, hermegauss(40))
     weights = weights / weights.sum()
     z1 = m[:, None] + t[:, None] * places
-    second = residual_normal_kl(c0[:, None] + c1[:, None] * z1, d[:, None] * z1, s[:, None].log())
-    return residual_normal_kl(m, t.log(), torch.zeros_like(m)) + second @ weights
+    spread = s[:, None].expand_as(z1)
+    second = kl_divergence(Normal(c0[:, None] + c1[:, None] * z1, spread * torch.exp(d[:, None] * z1)), Normal(torch.zeros_like(z1), spread))
+    return kl_divergence(Normal(m, t), Normal(torch.zeros_like(m), torch.ones_like(m))) + second @ weights
 
 
 def groups_by_library(m, t, c0, c1, d, s):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from .validate import require_count, require_matrix, require_rng
+from .validate import in_words, require_count, require_matrix, require_rng
 
 
 class PixelCNN(nn.Module):
@@ -177,7 +177,7 @@ def _form(x: object) -> str:
 def _require_sizes(name: str, sizes: tuple[int, ...], n: int) -> None:
     words = "(height, width)" if n == 2 else "(n_codes, height, width)"
     if not isinstance(sizes, (tuple, list)) or len(sizes) != n:
-        raise ValueError(f"PixelCNN: {name} is {sizes!r}, expected {words}; for example {(7, 7) if n == 2 else (128, 7, 7)}")
+        raise ValueError(f"PixelCNN: {name} is {in_words(sizes)}, expected {words}; for example {(7, 7) if n == 2 else (128, 7, 7)}")
     for value in sizes:
         require_count("PixelCNN", name, value)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .fitting import Trainer
-from .validate import require_number
+from .validate import require_kind, require_number
 
 
 class AveragedParameters:
@@ -40,6 +40,7 @@ class AveragedParameters:
         return self.trainer.state() | {f"last.{name}": value.detach() for name, value in self.trainer.model.state_dict().items()} | {"count": self.count}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
+        require_kind("AveragedParameters.load_state", "state", state, dict, cure="pass what state() returned")
         own = {name.removeprefix("last."): value for name, value in state.items() if name.startswith("last.")}
         missing = self.trainer.model.state_dict().keys() - own.keys()
         if missing or "count" not in state:

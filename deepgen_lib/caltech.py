@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from .shipped import shipped_bytes
-from .validate import require_choice
+from .validate import in_words, require_choice
 
 __all__ = ["CATEGORIES", "Caltech", "load_caltech", "load_colour_faces"]
 
@@ -52,7 +52,7 @@ def load_caltech(split: str, *, categories: Sequence[str] = CATEGORIES) -> Calte
     """
     require_choice("load_caltech", "split", split, SPLITS)
     if isinstance(categories, str) or not isinstance(categories, Sequence) or not categories:
-        raise ValueError(f"load_caltech: categories is {categories!r}, expected a list of at least one of {', '.join(map(repr, CATEGORIES))}; pass for example ['Faces_easy']")
+        raise ValueError(f"load_caltech: categories is {in_words(categories)}, expected a list of at least one of {', '.join(map(repr, CATEGORIES))}; pass for example ['Faces_easy']")
     for category in categories:
         require_choice("load_caltech", "categories", category, CATEGORIES)
     if len(set(categories)) < len(categories):

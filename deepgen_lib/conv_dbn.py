@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from .conv_rbm import ConvRBM
 from .max_pool import spread, unpool
-from .validate import require_count, require_images, require_rng
+from .validate import in_words, require_count, require_images, require_rng
 
 
 class ConvDBN(nn.Module):
@@ -72,7 +72,7 @@ class ConvDBN(nn.Module):
         require_count("ConvDBN.sample", "n_gibbs_steps", n_gibbs_steps, minimum=0)
         require_rng("ConvDBN.sample", rng)
         if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
-            raise ValueError(f"ConvDBN.sample: image_size is {image_size!r}, expected (height, width); pass for example (64, 64)")
+            raise ValueError(f"ConvDBN.sample: image_size is {in_words(image_size)}, expected (height, width); pass for example (64, 64)")
         for side in image_size:
             require_count("ConvDBN.sample", "image_size", side)
         top, size = self.top, self.pooled_sizes(*image_size)[-2]

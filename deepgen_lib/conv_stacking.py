@@ -9,7 +9,7 @@ from .conv_rbm import ConvRBM
 from .conv_training import ConvRBMTrainer
 from .fitting import fit
 from .rbm_training import CDOptions
-from .validate import require_count, require_images, require_rng
+from .validate import require_count, require_images, require_kind, require_rng
 
 MEAN_EXAMPLES = 200  # pictures, for the starting visible bias of a layer
 
@@ -65,6 +65,7 @@ def greedy_conv_dbn(x: Tensor, rbms: Sequence[ConvRBM], *, options: CDOptions | 
     require_rng("greedy_conv_dbn", rng)
     require_count("greedy_conv_dbn", "n_updates", n_updates)
     dbn = ConvDBN(rbms)
+    require_kind("greedy_conv_dbn", "options", options, (CDOptions, list, tuple), cure="pass one CDOptions(), or a list of them")
     options = [options] * len(rbms) if isinstance(options, CDOptions) else list(options)
     if len(options) != len(rbms):
         raise ValueError(f"greedy_conv_dbn: got {len(options)} options for {len(rbms)} layers, expected one for each or one CDOptions for all; pass a list as long as rbms")

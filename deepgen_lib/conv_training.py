@@ -16,7 +16,7 @@ from torch.nn.grad import conv2d_weight
 from .conv_rbm import ConvRBM
 from .max_pool import probabilistic_max_pool, sample_max_pool
 from .rbm_training import CDOptions
-from .validate import require_count, require_images, require_rng
+from .validate import in_words, require_count, require_images, require_kind, require_rng
 
 
 class ConvGradient(NamedTuple):
@@ -55,10 +55,11 @@ class ConvRBMTrainer:
     def __init__(self, rbm: ConvRBM, options: CDOptions, *, image_size: tuple[int, int], rng: torch.Generator):
         """image_size: height and width of the pictures it will see. options as for RBMs; centred is not offered here."""
         require_rng("ConvRBMTrainer", rng)
+        require_kind("ConvRBMTrainer", "options", options, CDOptions, cure="pass CDOptions()")
         if options.centred:
             raise ValueError("ConvRBMTrainer: centred is True, expected False: a convolutional RBM is trained in plain parameters; CDOptions(centred=False)")
         if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
-            raise ValueError(f"ConvRBMTrainer: image_size is {image_size!r}, expected (height, width); pass tuple(data.shape[-2:])")
+            raise ValueError(f"ConvRBMTrainer: image_size is {in_words(image_size)}, expected (height, width); pass tuple(data.shape[-2:])")
         for side in image_size:
             require_count("ConvRBMTrainer", "image_size", side)
         rbm.map_size(*image_size)
@@ -97,6 +98,7 @@ class ConvRBMTrainer:
         return {name: getattr(self, name) for name in ("velocity_W", "velocity_b", "velocity_c", "chains")}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
+        require_kind("ConvRBMTrainer.load_state", "state", state, dict, cure="pass what state() returned")
         for name, value in self.state().items():
             if name not in state or state[name].shape != value.shape:
                 found = tuple(state[name].shape) if name in state else "nothing"

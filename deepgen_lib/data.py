@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .shipped import shipped_bytes
 from .toy_data import PrototypeToy, ToyMixture, bars_and_stripes, parity, toy_mixture, toy_prototypes
-from .validate import require_choice
+from .validate import in_words, require_choice
 
 __all__ = ["BINARISATIONS", "SPLITS", "Mnist", "PrototypeToy", "ToyMixture", "bars_and_stripes", "load_mnist", "parity", "toy_mixture", "toy_prototypes"]
 
@@ -78,9 +78,9 @@ def load_mnist(split: str, *, binarisation: str, seed: int | None = None) -> Mni
 
 def _require_seed(binarisation: str, seed: int | None) -> None:
     if binarisation != "sampled" and seed is not None:
-        raise ValueError(f"load_mnist: got seed {seed!r} with binarisation {binarisation!r}, expected none: only 'sampled' draws at random; leave it out")
+        raise ValueError(f"load_mnist: got seed {in_words(seed)} with binarisation {binarisation!r}, expected none: only 'sampled' draws at random; leave it out")
     if binarisation == "sampled" and (type(seed) is not int or not 0 <= seed < 2**32):
-        raise ValueError(f"load_mnist: seed is {seed!r}, expected a whole number from 0 to 2**32 - 1 for binarisation 'sampled'; pass for example seed=0")
+        raise ValueError(f"load_mnist: seed is {in_words(seed)}, expected a whole number from 0 to 2**32 - 1 for binarisation 'sampled'; pass for example seed=0")
 
 
 def _sample(images: Tensor, split: str, seed: int) -> Tensor:

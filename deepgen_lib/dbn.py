@@ -15,7 +15,7 @@ from .dbn_bound import DBNBound, dbn_log_likelihood, exact_bound, layer_log_prob
 from .rbm import RBM
 from .sampling import gibbs_chain, sample_bernoulli
 from .tied import tied_rbm
-from .validate import require_count, require_matrix, require_number, require_rng, require_states
+from .validate import in_words, require_count, require_matrix, require_number, require_rng, require_states
 
 
 class Directed(nn.Module):
@@ -141,7 +141,7 @@ class DBN(nn.Module):
         if log_z is not None:
             require_number("DBN.bound", "log_z", log_z)
         if (n_samples is None) != (rng is None):
-            raise ValueError(f"DBN.bound: n_samples is {n_samples!r} and rng is {type(rng).__name__}, expected both or neither; pass n_samples=10, rng=rng to sample q")
+            raise ValueError(f"DBN.bound: n_samples is {in_words(n_samples)} and rng is {type(rng).__name__}, expected both or neither; pass n_samples=10, rng=rng to sample q")
         if n_samples is None:
             return exact_bound(self, x, log_z)
         require_count("DBN.bound", "n_samples", n_samples)
@@ -161,7 +161,7 @@ class DBN(nn.Module):
 
     def _pair(self, where: str, layers: nn.ModuleList, t: int) -> nn.Module:
         if not layers:
-            raise ValueError(f"DBN.{where}: this DBN is one RBM and has no directed pair, got t={t!r}, expected a DBN of two RBMs or more; use dbn.top")
+            raise ValueError(f"DBN.{where}: this DBN is one RBM and has no directed pair, got t={in_words(t)}, expected a DBN of two RBMs or more; use dbn.top")
         require_count(f"DBN.{where}", "t", t, maximum=len(layers))
         return layers[t - 1]
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .likelihood import log_level_mass, require_levels
-from .validate import require_count, require_images, require_rng
+from .validate import in_words, require_count, require_images, require_rng
 
 LOG_SCALE_FLOOR = -7.0  # a logistic 2000 times narrower than the range lies inside one level of 256
 
@@ -114,8 +114,8 @@ def _round(x: Tensor, n_levels: int) -> Tensor:
 
 
 def _require_colours(where: str, n_channels: int) -> None:
-    if isinstance(n_channels, bool) or n_channels not in (1, 3):
-        raise ValueError(f"{where}: n_channels is {n_channels!r}, expected 1 or 3; grey or red, green, blue")
+    if type(n_channels) is not int or n_channels not in (1, 3):
+        raise ValueError(f"{where}: n_channels is {in_words(n_channels)}, expected 1 or 3; grey or red, green, blue")
 
 
 def _require_parameters(where: str, parameters: Tensor, n_channels: int, n_mixtures: int) -> None:

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from .validate import in_words
+
 CPU = "one CPU thread"  # what benchmarks call the device that is no GPU
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
@@ -31,7 +33,7 @@ def measured(name: str) -> Measured:
     """The committed table benchmarks/results/NAME.json.  Raises ValueError that lists the tables there are."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
-        raise ValueError(f"measured: got {name!r}, expected one of {', '.join(names()) or 'none: benchmarks/results is not beside deepgen_lib'}; the tables come with a clone of the course")
+        raise ValueError(f"measured: got {in_words(name)}, expected one of {', '.join(names()) or 'none: benchmarks/results is not beside deepgen_lib'}; the tables come with a clone of the course")
     record = json.loads(path.read_text(encoding="utf-8"))
     return Measured(record["title"], record["columns"], [[_readable(cell) for cell in row] for row in record["rows"]], record["machine"], record.get("raw") or {})
 

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from .dbn import DBN
 from .labels import require_labels, require_one_hot
-from .validate import require_count, require_matrix, require_rng
+from .validate import in_words, require_count, require_matrix, require_rng
 
 OUTPUT_STD = 0.01                  # of the softmax layer's first weights, whatever the start of the layers below
 
@@ -27,7 +27,7 @@ class MLP(nn.Module):
         """n_units (n_0, n_1, ..., n_L): inputs and hidden layers."""
         super().__init__()
         if not isinstance(n_units, (tuple, list)) or len(n_units) < 2:
-            raise ValueError(f"MLP: n_units is {n_units!r}, expected (inputs, hidden units, ...), at least one hidden layer; pass for example n_units=(784, 500)")
+            raise ValueError(f"MLP: n_units is {in_words(n_units)}, expected (inputs, hidden units, ...), at least one hidden layer; pass for example n_units=(784, 500)")
         for n in n_units:
             require_count("MLP", "n_units", n)
         require_count("MLP", "n_classes", n_classes, minimum=2)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .validate import require_images, require_number
+from .validate import in_words, require_images, require_number
 
 PAD = 32                        # pixels of the padded spectrum
 ANGLES, FREQUENCIES = 8, 3      # starts of the search, for each filter
@@ -49,7 +49,7 @@ def filter_correlation(filters: Tensor, *, shifts: int = 0) -> Tensor:
     require_images("filter_correlation", "filters", filters)
     _require_some("filter_correlation", filters)
     if isinstance(shifts, bool) or not isinstance(shifts, int) or not 0 <= shifts < filters.shape[-1]:
-        raise ValueError(f"filter_correlation: shifts is {shifts!r}, expected a whole number from 0 to {filters.shape[-1] - 1}; 0 compares the filters in place")
+        raise ValueError(f"filter_correlation: shifts is {in_words(shifts)}, expected a whole number from 0 to {filters.shape[-1] - 1}; 0 compares the filters in place")
     unit = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
     shifted = torch.nn.functional.conv2d(torch.nn.functional.pad(unit, [shifts] * 4), unit)  # (K, K, 2 shifts + 1, 2 shifts + 1)
     return shifted.abs().amax((2, 3))

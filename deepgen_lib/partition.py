@@ -16,7 +16,7 @@ from .kernels import sum_softplus
 from .kernels.anneal import Route, anneal
 from .kernels.gibbs import draw
 from .rbm import RBM, base_rate, require_independent_units
-from .validate import require_count, require_means, require_rng, require_schedule, require_states
+from .validate import in_words, require_count, require_means, require_rng, require_schedule, require_states
 
 __all__ = ["AISResult", "ais_log_partition", "base_rate", "log_partition", "reverse_ais_log_partition", "salakhutdinov_murray_schedule"]
 
@@ -72,7 +72,7 @@ def _prepare(where: str, rbm: RBM, base_mean: Tensor, n_temperatures: int | None
     require_independent_units(where, rbm)
     require_means(where, "base_mean", base_mean, rbm.n_visible)
     if (n_temperatures is None) == (schedule is None):
-        raise ValueError(f"{where}: n_temperatures is {n_temperatures!r} and schedule {'is missing' if schedule is None else 'is given'}, expected exactly one of them; "
+        raise ValueError(f"{where}: n_temperatures is {in_words(n_temperatures)} and schedule {'is missing' if schedule is None else 'is given'}, expected exactly one of them; "
                          "n_temperatures=1000 is a start")
     if schedule is None:
         require_count(where, "n_temperatures", n_temperatures, minimum=2)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .kernels import sum_softplus
 from .kernels.gibbs import half_step
-from .validate import require_count, require_matrix, require_means, require_number, require_rng, require_states
+from .validate import require_count, require_kind, require_matrix, require_means, require_number, require_rng, require_states
 
 
 class RBM(nn.Module):
@@ -82,6 +82,7 @@ def random_rbm(n_visible: int, n_hidden: int, *, scale: float = 1.0, rng: torch.
 
 def require_independent_units(where: str, rbm: RBM) -> None:
     """rbm has no label group: formulas in which every visible unit is a coin of its own would be silently wrong with one."""
+    require_kind(where, "rbm", rbm, RBM, cure="build one: RBM(n_visible, n_hidden)")
     if rbm.n_labels:
         raise ValueError(f"{where}: the RBM has a group of {rbm.n_labels} label units of which exactly one is on, expected independent visible units; "
                          "use LabelledRBM.class_logits, or an RBM without labels")

@@ -56,4 +56,5 @@ def strongest(scores: Tensor, *, share: float) -> Tensor:
     """1 for the pictures whose score is above the (1 - share) quantile of the feature.  (N, F) -> (N, F) of 0/1; ties with the quantile are off."""
     require_matrix("strongest", "scores", scores)
     require_number("strongest", "share", share, low=0, high=1)
-    return (scores > scores.quantile(1 - share, 0)).to(scores.dtype)
+    wide = scores if scores.dtype == torch.float64 else scores.float()  # quantile knows no half precision
+    return (wide > wide.quantile(1 - share, 0)).to(scores.dtype)

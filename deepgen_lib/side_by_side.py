@@ -26,7 +26,7 @@ from .sampling import gibbs_chain, sample_h_from_v
 from .shipped import CHECKPOINTS
 from .side_by_side_models import N_PIXELS, SIDE, new_code_prior, new_mixture, new_nvae, new_rbm, new_vae, new_vqvae
 from .vae import VAE
-from .validate import require_choice, require_count, require_rng, require_states
+from .validate import in_words, require_choice, require_count, require_rng, require_states
 from .vqvae import VQVAE
 
 KINDS = ("exact", "AIS estimate", "bound, log Z by AIS", "importance-weighted bound", "bound")
@@ -138,8 +138,8 @@ def measured(name: str) -> Measured:
 
 def shipped_models(names: Collection[str] | None = None) -> dict[str, Entrant]:
     """The trained models in the order of the lectures, or those that are named."""
-    if isinstance(names, str) or not (names is None or isinstance(names, Collection)):
-        raise ValueError(f"shipped_models: names is {names!r}, expected a list of names; pass for example ['vae', 'nvae'], or nothing for all")
+    if not isinstance(names, (list, tuple, set, frozenset, type(None))):
+        raise ValueError(f"shipped_models: names is {in_words(names)}, expected a list of names; pass for example ['vae', 'nvae'], or nothing for all")
     for name in names or ():
         require_choice("shipped_models", "names", name, tuple(ORIGINS))
     return {name: load() for name, load in _LOADERS.items() if names is None or name in names}

@@ -15,7 +15,7 @@ from .rbm import RBM, base_rate, init_visible_bias
 from .rbm_training import CDOptions, RBMTrainer
 from .streams import AggregatedPosterior, SampledPixels, sample_upwards
 from .tied import next_rbm, tied_rbm
-from .validate import require_count, require_rng, require_states
+from .validate import in_words, require_count, require_rng, require_states
 
 __all__ = ["AggregatedPosterior", "SampledPixels", "greedy_dbn", "next_rbm", "sample_upwards", "tied_rbm"]
 
@@ -29,8 +29,8 @@ def greedy_dbn(x: Tensor, n_hidden: Sequence[int], *, options: CDOptions, n_upda
     """
     require_states("greedy_dbn", "x", x)
     require_rng("greedy_dbn", rng)
-    if isinstance(n_hidden, int) or len(n_hidden) == 0:
-        raise ValueError(f"greedy_dbn: n_hidden is {n_hidden!r}, expected a list with the size of each hidden layer; pass for example [500, 500]")
+    if not isinstance(n_hidden, (list, tuple)) or not n_hidden:
+        raise ValueError(f"greedy_dbn: n_hidden is {in_words(n_hidden)}, expected a list with the size of each hidden layer; pass for example [500, 500]")
     for size in n_hidden:
         require_count("greedy_dbn", "n_hidden", size)
     rbms: list[RBM] = []

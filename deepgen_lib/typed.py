@@ -11,6 +11,7 @@ import re
 import ipywidgets
 
 from . import predictions
+from .validate import in_words
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 FORMS = "a plain number such as -85.5, 1e-3, 2/3 or 10^6"
@@ -32,10 +33,10 @@ def reveal_number(key: str, question: predictions.NumberQuestion, value: float, 
     """The line that `reveal` prints; the prediction is judged right where it is at most `within` (default a tenth of |value|) off."""
     number = _finite(value)
     if number is None:
-        raise ValueError(f"reveal {key}: got answer {value!r}, expected one finite number, as predict_number asked for one; give the value itself")
+        raise ValueError(f"reveal {key}: got answer {in_words(value)}, expected one finite number, as predict_number asked for one; give the value itself")
     allowed = CLOSE * abs(number) if within is None else _finite(within)
     if allowed is None or not allowed > 0:
-        raise ValueError(f"reveal {key}: got within={within!r} for the answer {number:g}, expected a number above 0; say how far off still counts as right")
+        raise ValueError(f"reveal {key}: got within={in_words(within)} for the answer {number:g}, expected a number above 0; say how far off still counts as right")
     guess = predictions.typed(key)
     predictions.judge(key, None if guess is None else abs(guess - number) <= allowed)
     line = f"Answer {key}: {_shown(value if isinstance(value, int) else number, question.unit)}."

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .kernels import sum_softplus
 from .latents import NormalPosterior, Prior, StandardNormal, draw, log_q, normal_kl, normal_log_prob, randn, require_latents
-from .validate import require_choice, require_count, require_matrix, require_rng, require_states
+from .validate import in_words, require_choice, require_count, require_matrix, require_rng, require_states
 
 LIKELIHOODS = ("bernoulli", "normal")
 
@@ -43,7 +43,7 @@ class VAE(nn.Module):
         """sizes: (V, K)."""
         super().__init__()
         if not isinstance(sizes, tuple) or len(sizes) != 2:
-            raise ValueError(f"VAE: sizes is {sizes!r}, expected (V, K), pixels and latents; pass for example sizes=(784, 20)")
+            raise ValueError(f"VAE: sizes is {in_words(sizes)}, expected (V, K), pixels and latents; pass for example sizes=(784, 20)")
         for n in sizes:
             require_count("VAE", "sizes", n)
         require_choice("VAE", "likelihood", likelihood, LIKELIHOODS)
@@ -174,7 +174,7 @@ def mlp_vae(n_visible: int, n_hidden: Sequence[int], n_latent: int, *, likelihoo
     require_count("mlp_vae", "n_visible", n_visible)
     require_count("mlp_vae", "n_latent", n_latent)
     if not isinstance(n_hidden, (tuple, list)) or not n_hidden:
-        raise ValueError(f"mlp_vae: n_hidden is {n_hidden!r}, expected the sizes of at least one hidden layer; pass for example (200,)")
+        raise ValueError(f"mlp_vae: n_hidden is {in_words(n_hidden)}, expected the sizes of at least one hidden layer; pass for example (200,)")
     for n in n_hidden:
         require_count("mlp_vae", "n_hidden", n)
     require_rng("mlp_vae", rng)

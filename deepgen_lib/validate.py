@@ -12,6 +12,21 @@ import torch
 from torch import Tensor
 
 
+def in_words(value: object) -> str:
+    """A value as an error message shows it: as Python writes it, but a tensor or an array by its shape and type, and anything long cut off."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        return f"{type(value).__name__} of shape {tuple(value.shape)} and type {value.dtype}"
+    words = repr(value)
+    return words if len(words) <= 80 else f"{words[:60]}... ({len(words)} characters)"
+
+
+def require_kind(where: str, name: str, value: object, kind: type | tuple[type, ...], *, cure: str) -> None:
+    """value is of this class, or of one of these."""
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        raise ValueError(f"{where}: {name} is {type(value).__name__}, expected {' or '.join(k.__name__ for k in kinds)}; {cure}")
+
+
 def require_matrix(where: str, name: str, x: Tensor, columns: int | None = None, *, dtype: torch.dtype | None = None) -> None:
     """x is a finite, non-empty floating-point matrix (B, columns), of the given dtype if one is given."""
     _require_form(where, name, x, columns, dtype)
@@ -96,19 +111,19 @@ def require_count(where: str, name: str, value: int, *, minimum: int = 1, maximu
     """value is a whole number in [minimum, maximum]; True and 3.0 are not."""
     top = "" if maximum is None else f" and at most {maximum}"
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum is not None and value > maximum):
-        raise ValueError(f"{where}: {name} is {value!r}, expected a whole number of at least {minimum}{top}; pass for example {name}={minimum}")
+        raise ValueError(f"{where}: {name} is {in_words(value)}, expected a whole number of at least {minimum}{top}; pass for example {name}={minimum}")
 
 
 def require_number(where: str, name: str, value: float, *, low: float = -math.inf, high: float = math.inf) -> None:
     """value is a finite real number with low <= value <= high."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
-        raise ValueError(f"{where}: {name} is {value!r}, expected a number from {low:g} to {high:g}; choose {name} in that range")
+        raise ValueError(f"{where}: {name} is {in_words(value)}, expected a number from {low:g} to {high:g}; choose {name} in that range")
 
 
 def require_choice(where: str, name: str, value: str, options: Collection[str]) -> None:
     """value is one of the named options."""
     if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{where}: {name} is {value!r}, expected one of {', '.join(map(repr, options))}; pick one of these")
+        raise ValueError(f"{where}: {name} is {in_words(value)}, expected one of {', '.join(map(repr, options))}; pick one of these")
 
 
 def require_rng(where: str, rng: torch.Generator) -> None:

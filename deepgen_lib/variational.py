@@ -109,4 +109,4 @@ def _require_same_k(where: str, name: str, f: Tensor, q: Tensor) -> None:
     try:
         torch.broadcast_shapes(f.shape, q.shape)
     except RuntimeError:
-        raise ValueError(f"{where}: {name} {tuple(f.shape)} and q {tuple(q.shape)} do not line up, expected one row of q per row of {name}") from None
+        raise ValueError(f"{where}: {name} {tuple(f.shape)} and q {tuple(q.shape)} do not line up, expected one row of q per row of {name}; give every example its own distribution") from None

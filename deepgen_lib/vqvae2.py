@@ -18,7 +18,7 @@ from torch.nn.functional import avg_pool2d
 from .codebook import Codebook
 from .residual_conv import ResidualBlock, conv
 from .kernels.nearest_code import nearest
-from .validate import require_choice, require_count, require_images, require_number, require_rng
+from .validate import in_words, require_choice, require_count, require_images, require_number, require_rng
 from .vector_quantisation import look_up, losses, require_ids, straight_through
 
 REVIVE_BELOW = 0.03  # of the even share of a batch
@@ -50,7 +50,7 @@ class VQVAE2(nn.Module):
         require_rng("VQVAE2", rng)
         require_number("VQVAE2", "without_bottom", without_bottom, low=0, high=1)
         if not isinstance(n_codes, (tuple, list)) or len(n_codes) != 2:
-            raise ValueError(f"VQVAE2: n_codes is {n_codes!r}, expected (top, bottom); for example (64, 64)")
+            raise ValueError(f"VQVAE2: n_codes is {in_words(n_codes)}, expected (top, bottom); for example (64, 64)")
         self.without_bottom, self.commitment, self.sigma = without_bottom, 0.25, 0.2
         r = lambda: ResidualBlock(width, rng)
         self.encode_picture = nn.Sequential(conv(n_channels, width, 4, rng, stride=2), r())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..validate import require_choice, require_count, require_number
+from ..validate import in_words, require_choice, require_count, require_number
 
 LIKELIHOODS = ("bernoulli", "logistic_mixture")
 
@@ -39,7 +39,7 @@ class NVAEConfig:
 
     def __post_init__(self):
         if not isinstance(self.groups, tuple) or not self.groups:
-            raise ValueError(f"NVAEConfig: groups is {self.groups!r}, expected a tuple of whole numbers from the top down; pass for example groups=(5, 10)")
+            raise ValueError(f"NVAEConfig: groups is {in_words(self.groups)}, expected a tuple of whole numbers from the top down; pass for example groups=(5, 10)")
         for n in self.groups:
             require_count("NVAEConfig", "groups", n)
         for name, low in (("image_size", 2), ("n_channels", 1), ("n_down", 0), ("n_latent", 1), ("width", 1), ("cells", 1), ("outer_cells", 1), ("expansion", 1), ("n_mixtures", 1), ("flow_cells", 0)):
@@ -55,7 +55,7 @@ class NVAEConfig:
             require_number("NVAEConfig", "clamp", self.clamp, low=1e-3)
         for name in ("relative", "balance", "flow_scale", "flow_context"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"NVAEConfig: {name} is {getattr(self, name)!r}, expected True or False; pass {name}=True")
+                raise ValueError(f"NVAEConfig: {name} is {in_words(getattr(self, name))}, expected True or False; pass {name}=True")
 
     @property
     def n_groups(self) -> int:

@@ -5,13 +5,14 @@ Everything is seen by forward hooks, so it is what the network does, not what a 
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .model import NVAE, evaluating
+from ..validate import in_words, require_kind
 
 
 class Visit(NamedTuple):
@@ -30,7 +31,7 @@ def modules_by_name(model: NVAE) -> dict[str, nn.Module]:
     return found | {"out": model.tail}
 
 
-def trace(model: NVAE, x: Tensor | None, noise: Sequence[Tensor], *, given: Sequence[Tensor | None] | None = None, shift: Mapping[str, float] | None = None) -> dict[str, Visit]:
+def trace(model: NVAE, x: Tensor | None, noise: Sequence[Tensor], *, given: Sequence[Tensor | None] | None = None, shift: dict[str, float] | None = None) -> dict[str, Visit]:
     """One walk, tensor by tensor.  x (B, C, S, S), or None for a sample without a picture.
 
     noise: model.noise(B, rng).  given: latents to take in place of draws.  shift: {name: number} is added to that tensor as it passes; "z l" only by given.
@@ -38,6 +39,7 @@ def trace(model: NVAE, x: Tensor | None, noise: Sequence[Tensor], *, given: Sequ
     if not isinstance(model, NVAE):
         raise ValueError(f"trace: model is {type(model).__name__}, expected an NVAE; pass the model itself")
     modules = modules_by_name(model)
+    require_kind("trace", "shift", shift, (dict, type(None)), cure="pass for example {'x': 0.5}, or leave it out")
     if unknown := set(shift or {}) - set(modules) - {"x"}:
         raise ValueError(f"trace: shift names {', '.join(sorted(map(str, unknown)))}, expected x or modules among {', '.join(modules)}; look up modules_by_name(model)")
     if x is not None:
@@ -79,7 +81,7 @@ def hears(model: NVAE, x: Tensor | None, noise: Sequence[Tensor], name: str, *, 
     before = trace(model, x, noise)
     levels = range(1, len(model.top_down.groups) + 1)
     if not isinstance(name, str) or name not in before or name == "h":
-        raise ValueError(f"hears: name is {name!r}, expected one of {', '.join(n for n in before if n != 'h')}; other tensors do not occur in this walk")
+        raise ValueError(f"hears: name is {in_words(name)}, expected one of {', '.join(n for n in before if n != 'h')}; other tensors do not occur in this walk")
     kept = [before[f"z {level}"].value for level in levels]
     if name.startswith("z "):
         given = [z + shift if name == f"z {level}" else z if held else None for level, z in zip(levels, kept)]

@@ -67,7 +67,7 @@ def _statement(cell: Cell, node: ast.stmt) -> Statement:
     code = ast.unparse(node)
     table = symtable.symtable(code, "cell", "exec")
     binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()}
-    needs = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()} | _globals_in(table)
+    needs = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()} | _globals_in(table) | _added_to(node)
     return Statement(cell, node, code, frozenset(binds), frozenset(needs - ({"*"})), frozenset(_changed(node)))
 
 
@@ -76,6 +76,13 @@ def _globals_in(table: symtable.SymbolTable) -> set[str]:
     for child in table.get_children():
         found |= {symbol.get_name() for symbol in child.get_symbols() if symbol.is_global() and symbol.is_referenced()} | _globals_in(child)
     return found
+
+
+def _added_to(node: ast.stmt) -> set[str]:
+    """Names that a statement of the cell itself reads and binds at once: total += 1, table |= {...}."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return set()
+    return {part.target.id for part in ast.walk(node) if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name)}
 
 
 def _changed(node: ast.stmt) -> set[str]:

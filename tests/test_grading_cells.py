@@ -198,6 +198,17 @@ def test_only_what_an_answer_needs_is_run():
     assert [number for number, _ in found.statements] == [1, 2, 3, 5, 6] and "A = 1" not in [text for _, text in found.statements]
 
 
+def test_what_a_start_is_added_to_is_run_too():
+    """table = {...: None} alone is the start; table |= {...} below it is an answer, and needs it."""
+    stem = "09_vqvae_losses"
+    assignment = read_assignment(SOLUTIONS[stem].built.parents[2] / f"exercises/{stem}/{stem}.ipynb")
+    task, = [task for task in assignment.tasks if "table" in task.names]
+    start, = [s.code for s in assignment.statements if "table" in s.binds]
+    code = {1: start, 2: "more = {}", 3: "for key in ('a', 'b'):\n    table |= {key: 1}\n    more |= {key: 2}"}
+    found = find_answer(read_submission([Cell(number, "code", source, task.grade_ids[0]) for number, source in code.items()]), assignment, task)
+    assert [number for number, _ in found.statements] == [1, 2, 3] and found.missing.keys() == set(task.names) - {"table"}
+
+
 def test_a_start_that_is_whole_leaves_its_helper_to_be_written():
     """As in chapter 14: the launch is given, the kernel is not."""
     def starts(*codes):

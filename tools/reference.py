@@ -24,7 +24,7 @@ Where a slide says something that a computation refutes, or leaves out something
 wrong, what is right, and what the chapter computes to show it: the line beginning *breaks* is what the cell prints when the planted error,
 the printed form among them where it can be computed, meets the claim. `LEDGER.md` in the folder of the course lists all claims.
 
-Made by `tools/reference.py` from `source/claims.toml` and the built notebooks; do not edit.
+<!-- Made by tools/reference.py from source/claims.toml and the built notebooks; do not edit. -->
 """
 SHARPENED = """
 ## Not wrong, and worth a word
@@ -45,7 +45,7 @@ named section again and come back another day. The number of points says how muc
 calculation each. {count} questions; each belongs to a claim, and every claim of the lecture is asked at least once. To look up:
 [formulas](formulas.md), [notation](notation.md), [glossary](glossary.md).
 
-Made by `tools/reference.py` from the exam bank in `source/exam`, which has more of the same kind; do not edit.
+<!-- Made by tools/reference.py from the exam bank in source/exam, which has more of the same kind; do not edit. -->
 """
 
 

@@ -2,6 +2,9 @@
 
 They are safetensors, numbers and words without code: a foreign file can be refused, it cannot run. Each is written beside its place, brought to the disk
 and then renamed, so that at every moment either the whole old file is there or the whole new one.
+
+Of several processes one may be killed before it has written what the others already have. So each keeps the checkpoint before the last, too, and all go on from the
+last that everyone has.
 """
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+
+from .processes import gather, n_processes
 
 if TYPE_CHECKING:
     from .fitting import Trainer
@@ -47,6 +52,8 @@ def save_run(path: Path, trainer: Trainer, run: dict[str, str], *, done: int, or
     """A training after `done` updates: model, trainer, random numbers, the order of this epoch, and in words what run it is."""
     tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
     tensors |= {f"trainer.{name}": value for name, value in trainer.state().items()}
+    if n_processes() > 1 and path.exists():
+        os.replace(path, _before(path))
     _write(path, tensors | {"rng": rng.get_state(), "order": order}, _described(trainer, run) | {"done": str(done)})
 
 
@@ -71,6 +78,25 @@ def load_run(path: Path, trainer: Trainer, run: dict[str, str], rng: torch.Gener
     return done, order
 
 
+def has_run(path: Path) -> bool:
+    """Whether there is a checkpoint to go on from. With several processes path is then the last that all have; ValueError where they have none in common."""
+    if n_processes() == 1:
+        return path.exists()
+    files = [file for file in (path, _before(path)) if file.exists()]
+    own = [_updates(file) for file in files] + [0] * (not _before(path).exists())  # with two files, the start is too far behind
+    every = gather((own + own)[:2])
+    common = set.intersection(*map(set, every))
+    if not common:
+        raise ValueError(f"fit: the processes have checkpoints after {', '.join(str(sorted(set(numbers))) for numbers in every)} updates, expected one that all have; "
+                         f"bring back the missing files of {path.parent}, or delete all and train again")
+    for file, done in zip(files, own):
+        if done > max(common):
+            file.unlink()
+        elif done == max(common):
+            os.replace(file, path)
+    return max(common) > 0
+
+
 def fingerprint(data: Tensor) -> str:
     """A number that other data do not have, but for chance in four thousand million: shape, type and a sum over all bytes."""
     whole = data.detach().cpu().contiguous()
@@ -81,6 +107,18 @@ def _described(trainer: Trainer, run: dict[str, str]) -> dict[str, str]:
     """What must be the same for a run to go on: the form of the file, the trainer's options, the run's, and the model's shapes, as words."""
     shapes = {name: str(tuple(value.shape)) for name, value in trainer.model.state_dict().items()}
     return {"format": FORMAT} | trainer.describe() | run | shapes
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(path.name + ".before")
+
+
+def _updates(path: Path) -> int:
+    """How many updates a training's checkpoint has behind it."""
+    try:
+        return int(_read(path)[1]["done"])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"fit: {path} is no checkpoint of a training ({error}), expected one that fit wrote; delete those of all processes and train again") from error
 
 
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:

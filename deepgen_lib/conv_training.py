@@ -5,6 +5,8 @@
 The gradient of log p(v) *per position*: the filter and its bias are shared by all M positions, so that the whole gradient is M times as large and the learning
 rate would have to know the size of the pictures. All three parameters are divided alike: dividing some only is another direction. In the data's phase h
 are probabilities; in the model's v and h are drawn, h of the last step again taken as probabilities.
+
+Under torchrun (processes.py) every process has its part of the batch and of PCD's chains and draws with its own rng; the gradient is averaged before the momentum.
 """
 from dataclasses import fields
 from typing import NamedTuple
@@ -15,7 +17,8 @@ from torch.nn.grad import conv2d_weight
 
 from .conv_rbm import ConvRBM
 from .max_pool import probabilistic_max_pool, sample_max_pool
-from .rbm_training import CDOptions
+from .processes import average_, share_first
+from .rbm_training import CDOptions, divided
 from .validate import in_words, require_count, require_images, require_kind, require_rng
 
 
@@ -63,9 +66,10 @@ class ConvRBMTrainer:
         for side in image_size:
             require_count("ConvRBMTrainer", "image_size", side)
         rbm.map_size(*image_size)
+        share_first(rbm)
         self.model, self.options, self.image_size = rbm, options, tuple(image_size)
         self.velocity_W, self.velocity_b, self.velocity_c = (torch.zeros_like(p, requires_grad=False) for p in (rbm.W, rbm.b, rbm.c))
-        n = options.n_chains if options.persistent else 0
+        n = divided("ConvRBMTrainer", options) if options.persistent else 0
         with torch.no_grad():
             blank = rbm.b[:, None, None].expand(n, -1, *image_size)
             self.chains = rbm.draw_visible(torch.sigmoid(blank) if rbm.sigma is None else blank, rng)
@@ -83,6 +87,7 @@ class ConvRBMTrainer:
             if options.sparsity_target is not None:
                 slope = slope._replace(c=slope.c + options.sparsity_weight * (options.sparsity_target - data.h.mean((0, 2, 3))))
             slope = slope._replace(W=slope.W - options.weight_decay * rbm.W)
+            average_([*slope], rows=len(v))
             for velocity, step, parameter in zip((self.velocity_W, self.velocity_b, self.velocity_c), slope, (rbm.W, rbm.b, rbm.c)):
                 velocity.mul_(options.momentum).add_(step, alpha=rate)
                 parameter.add_(velocity)

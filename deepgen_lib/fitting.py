@@ -2,8 +2,12 @@
 
 A trainer knows what an update is (`model`, `update(batch, fraction, rng)`, `check_data`, `state`, `load_state`, `describe`); this file knows
 nothing about it. A resumed run ends with the same parameters, bit for bit, as one that was never stopped.
+
+Under torchrun (processes.py) every process calls fit with its own share of the data, of equal size, with a seed of its own and the same file name, to which fit
+adds the process's number.
 """
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -12,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .checkpoint import fingerprint, load_run, save_run
+from .checkpoint import fingerprint, has_run, load_run, save_run
+from .processes import agree, n_processes, own_file, rank
 from .validate import require_count, require_rng
 
 CHECKPOINT_EVERY = 1000  # updates
@@ -47,18 +52,19 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     trainer.check_data(data)
     require_count("fit", "batch_size", batch_size, maximum=len(data))
     done, order, history = 0, torch.empty(0, dtype=torch.int64), []
-    path = None if checkpoint is None else Path(checkpoint)
+    path = None if checkpoint is None else own_file(Path(checkpoint))
     run = {"n_updates": str(n_updates), "batch_size": str(batch_size), "examples": str(len(data))}
+    _agree(trainer, run, path)
     if path is not None:
         run["data"] = fingerprint(data)
-        if path.exists():
+        if has_run(path):
             done, order = load_run(path, trainer, run, rng)
     resumed_at, marks = done, {n_updates * i // 20 for i in range(21)}
     batches_per_epoch = len(data) // batch_size
     if watch is not None and done == 0:
         history.append(watch(0, trainer.model))
     quiet = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")  # tqdm's notebook bar would not heed it
-    for update in tqdm(range(done, n_updates), initial=done, total=n_updates, desc="updates", leave=False, disable=quiet):
+    for update in tqdm(range(done, n_updates), initial=done, total=n_updates, desc="updates", leave=False, disable=quiet or rank() > 0):
         position = update % batches_per_epoch
         if position == 0 or len(order) == 0:
             order = torch.randperm(len(data), generator=rng)
@@ -71,6 +77,13 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
             save_run(path, trainer, run, done=done, order=order, rng=rng)
     _require_alive(trainer.model)
     return FitResult(done, resumed_at, history)
+
+
+def _agree(trainer: Trainer, run: dict[str, str], path: Path | None) -> None:
+    """ValueError where other processes were called with something else."""
+    if n_processes() > 1:
+        agree("fit", cure="cut the data into shares of equal size, and give every process the same options", **{name: int(value) for name, value in run.items()},
+              options=zlib.crc32(repr(trainer.describe()).encode()), checkpoints=path is not None)
 
 
 def _require_alive(model: nn.Module) -> None:

@@ -88,7 +88,7 @@ class GradientTrainer:
         with torch.enable_grad():
             self.model.training_loss(batch, fraction, rng).backward()
         touched = [p for p in self.model.parameters() if p.grad is not None]
-        average_([p.grad for p in touched] + running_statistics(self.model))
+        average_([p.grad for p in touched] + running_statistics(self.model), rows=len(batch))
         if self.options.max_norm is not None:
             nn.utils.clip_grad_norm_(touched, self.options.max_norm)
         with torch.no_grad():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .dbn import DBN
 from .fitting import fit
+from .processes import average_
 from .rbm import RBM, base_rate, init_visible_bias
 from .rbm_training import CDOptions, RBMTrainer
 from .streams import AggregatedPosterior, SampledPixels, sample_upwards
@@ -37,6 +38,7 @@ def greedy_dbn(x: Tensor, n_hidden: Sequence[int], *, options: CDOptions, n_upda
     for size in n_hidden:
         few = sample_upwards(rbms, x[torch.randperm(len(x), generator=rng)[:MEAN_EXAMPLES]], rng)
         mean = base_rate(few)
+        average_([mean])
         rbm = next_rbm(rbms[-1], size, rng=rng) if rbms else init_visible_bias(RBM(x.shape[1], size, rng=rng).to(x), mean)
         trainer = RBMTrainer(rbm, options, data_mean=mean, rng=rng)
         fit(AggregatedPosterior(rbms, trainer) if rbms else trainer, x, n_updates=n_updates, batch_size=batch_size, rng=rng)

@@ -8,6 +8,9 @@
 
 The wake phase moves generative parameters only, along the gradient of the bound. The sleep phase moves recognition parameters only, and lowers
 KL(p ‖ q) on the model's own dreams, not KL(q ‖ p): the bound itself may fall.
+
+Under torchrun (processes.py) every process has its part of the batch and draws with its own rng. An update is linear in its gradients, so the mean of the
+updated parameters over the processes is the update of the joint batch.
 """
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -19,6 +22,7 @@ from .dbn import DBN
 from .kernels.gibbs import draw, half_step, probabilities
 from .labels import require_one_hot
 from .objectives import continue_chain
+from .processes import average_, share_first
 from .sampling import layers_above
 from .validate import require_count, require_number, require_rng, require_states
 
@@ -75,6 +79,7 @@ class UpDownTrainer:
         if not isinstance(dbn, DBN) or not dbn.directed:
             raise ValueError(f"UpDownTrainer: dbn is {type(dbn).__name__} without a directed layer, expected a DBN of at least two RBMs; stack another layer first")
         self.model, self.options = dbn, options
+        share_first(dbn)
 
     def update(self, batch: Tensor, fraction: float, rng: torch.Generator) -> None:
         """One step on rows of x (and labels); fraction in [0, 1) of the training done, for the rates and the number of Gibbs steps."""
@@ -91,6 +96,7 @@ class UpDownTrainer:
                 _ascend(layer.W, layer.b, gradient, rate, options.weight_decay)
             for layer, gradient in zip(dbn.recognition, sleep):
                 _ascend(layer.W, layer.c, gradient, rate, options.weight_decay)
+            average_([*dbn.parameters()], rows=len(batch))
 
     def check_data(self, data: Tensor) -> None:
         """Called once by fit: binary rows; with labels, the last columns one-hot."""

@@ -26,19 +26,19 @@ def new_model(rank: int) -> NVAE:
     return NVAE(tiny_config(), rng=torch.Generator().manual_seed(rank)).double()
 
 
-def share(rank: int) -> Tensor:
-    return pictures(new_model(0), 24)[rank::SIZE]
+def share(rank: int, size: int) -> Tensor:
+    return pictures(new_model(0), 24)[rank::size]
 
 
 def seed_of(rank: int) -> torch.Generator:
     return torch.Generator().manual_seed(10 + rank)
 
 
-def by_hand() -> dict[str, Tensor]:
-    """Both processes' work in one: a copy of the network for each, their gradients' mean, one step, running statistics averaged."""
-    copies = [new_model(0) for _ in range(SIZE)]
+def by_hand(size: int = SIZE) -> dict[str, Tensor]:
+    """All processes' work in one: a copy of the network for each, their gradients' mean, one step, running statistics averaged."""
+    copies = [new_model(0) for _ in range(size)]
     steppers = [GradientTrainer(model, OPTIONS) for model in copies]
-    data, rngs, orders = [share(rank) for rank in range(SIZE)], [seed_of(rank) for rank in range(SIZE)], [None] * SIZE
+    data, rngs, orders = [share(rank, size) for rank in range(size)], [seed_of(rank) for rank in range(size)], [None] * size
     per_epoch = len(data[0]) // BATCH_SIZE
     for update in range(N_UPDATES):
         fraction, gradients = update / N_UPDATES, []
@@ -48,11 +48,11 @@ def by_hand() -> dict[str, Tensor]:
             at = update % per_epoch * BATCH_SIZE
             loss = model.train().training_loss(data[rank][orders[rank][at:at + BATCH_SIZE]], fraction, rngs[rank])
             gradients.append(torch.autograd.grad(loss, list(model.parameters()), allow_unused=True))
-        mean = [None if parts[0] is None else sum(parts) / SIZE for parts in zip(*gradients)]
+        mean = [None if parts[0] is None else sum(parts) / size for parts in zip(*gradients)]
         for model, stepper in zip(copies, steppers):
             step_with(stepper, model, mean, OPTIONS.rate(fraction))
         for parts in zip(*(module.running_statistics(model) for model in copies)):
-            both = sum(parts) / SIZE
+            both = sum(parts) / size
             for value in parts:
                 value.copy_(both)
     return {**copies[0].state_dict(), **{f"grad.{name}": p.grad for name, p in copies[0].named_parameters() if p.grad is not None}}
@@ -66,22 +66,22 @@ def step_with(stepper: GradientTrainer, model: NVAE, gradients: list[Tensor | No
     stepper.optimiser.step()
 
 
-def own(values: list[Tensor]) -> None:
+def own(values: list[Tensor], rows: int) -> None:
     """No exchange at all."""
 
 
-def total(values: list[Tensor]) -> None:
+def total(values: list[Tensor], rows: int) -> None:
     """Added up over the processes, not divided."""
     for value in values:
         distributed.all_reduce(value)
 
 
-def gradients_alone(values: list[Tensor]) -> None:
+def gradients_alone(values: list[Tensor], rows: int) -> None:
     """The batch norms' running statistics, which stand last, stay each process's own."""
-    RIGHT(values[:-gradients_alone.n_statistics])
+    RIGHT(values[:-gradients_alone.n_statistics], rows=rows)
 
 
-def first_alone(values: list[Tensor]) -> None:
+def first_alone(values: list[Tensor], rows: int) -> None:
     """Everyone takes the first process's gradient."""
     for value in values:
         distributed.broadcast(value, 0)
@@ -95,10 +95,10 @@ RIGHT, SHARE = module.average_, module.share_first
 VARIANTS = {"right": (RIGHT, SHARE), "own": (own, SHARE), "total": (total, SHARE), "gradients_alone": (gradients_alone, SHARE), "first_alone": (first_alone, SHARE), "no_start": (RIGHT, no_start)}
 
 
-def train(rank: int) -> dict[str, Tensor]:
+def train(rank: int, size: int = SIZE) -> dict[str, Tensor]:
     model = new_model(rank)
     gradients_alone.n_statistics = len(module.running_statistics(model))
-    fit(GradientTrainer(model, OPTIONS), share(rank), n_updates=N_UPDATES, batch_size=BATCH_SIZE, rng=seed_of(rank))
+    fit(GradientTrainer(model, OPTIONS), share(rank, size), n_updates=N_UPDATES, batch_size=BATCH_SIZE, rng=seed_of(rank))
     return {**model.state_dict(), **{f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}}
 
 

@@ -39,7 +39,7 @@ def bits(*shape: int) -> Tensor:
 
 def rbm(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
     """Persistent chains, centring, momentum, and the mean of the parameters."""
-    options = CDOptions(persistent=True, centred=True, n_chains=9, momentum=0.5, learning_rate=0.05)
+    options = CDOptions(persistent=True, centred=True, n_chains=10, momentum=0.5, learning_rate=0.05)
     x = bits(44, 12)
     return AveragedParameters(RBMTrainer(RBM(12, 7, weight_std=0.1, rng=rng), options, data_mean=base_rate(x), rng=rng)), x
 

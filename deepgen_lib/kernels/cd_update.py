@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..processes import average_
 from .backend import use_triton
 
 
@@ -93,8 +94,37 @@ def update(parameters: Parameters, phases: Phases, rate: float, rates: Rates) ->
         lam.lerp_(h_mean, rates.offset)
         phases = Phases(phases.v_data - mu, phases.h_data - lam, phases.v_model - mu, phases.h_model - lam)
     apply_phases(W, velocity_W, phases, rate, rates.momentum, rates.decay)
+    _move_biases(parameters, rates)
+
+
+def update_jointly(parameters: Parameters, phases: Phases, rate: float, rates: Rates) -> None:
+    """`update_reference` in place on the joint batch of all processes, of which each has the phases of its part; call under no_grad.
+
+    One gradient and one vector are averaged over the processes, centred or not: in E_data[(v - mu)(h - lam)ᵀ] - E_model[(v - mu)(h - lam)ᵀ] the offsets
+    are factors of differences of means, g_W - mu g_cᵀ - g_b lamᵀ.
+    """
+    W, b, c, velocity_W, velocity_b, velocity_c, mu, lam = parameters
+    v_data, h_data, v_model, h_model = (x.to(W.dtype) for x in phases)
+    h_mean = h_data.mean(0)
+    g_W = (v_data.T @ h_data / len(v_data)).addmm_(v_model.T, h_model, alpha=-1 / len(v_model))
+    g_b, g_c = v_data.mean(0) - v_model.mean(0), h_mean - h_model.mean(0)
+    average_([g_W, g_b, g_c, h_mean], rows=len(v_data))
+    if rates.offset is not None:
+        lam.lerp_(h_mean, rates.offset)
+        g_W.addr_(mu, g_c, alpha=-1).addr_(g_b, lam, alpha=-1)
+    g_W.add_(W, alpha=-rates.decay)
+    g_c.add_(rates.sparsity_target - h_mean, alpha=rates.sparsity)
+    for velocity, step in ((velocity_W, g_W), (velocity_b, g_b), (velocity_c, g_c)):
+        velocity.mul_(rates.momentum).add_(step, alpha=rate)
+    W.add_(velocity_W)
+    _move_biases(parameters, rates)
+
+
+def _move_biases(parameters: Parameters, rates: Rates) -> None:
+    """b and c along their velocities and, centred, by the offsets' share that W's step brings: b = b' - W lam, c = c' - Wᵀ mu."""
+    _, b, c, velocity_W, velocity_b, velocity_c, mu, lam = parameters
     b.add_(velocity_b)
     c.add_(velocity_c)
-    if rates.offset is not None:  # the offsets' share of the biases: b = b' - W lam, c = c' - Wᵀ mu
+    if rates.offset is not None:
         b.addmv_(velocity_W, lam, alpha=-1)
         c.addmv_(velocity_W.T, mu, alpha=-1)

@@ -14,12 +14,12 @@ from .counter import HIDDEN, VISIBLE, counter_uniforms, new_clock
 from .gibbs import NUMBERS, draw, half_step, probabilities
 
 
-def sweeps_reference(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The definition, with the uniform numbers of counter.py; chains are numbered by row.  h (N, H) -> v (N, V), p (N, H), h (N, H)."""
+def sweeps_reference(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int, *, first_row: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """The definition, with the uniform numbers of counter.py; chains are numbered by row, from first_row.  h (N, H) -> v (N, V), p (N, H), h (N, H)."""
     for step in range(n_steps):
-        v = (counter_uniforms(clock, VISIBLE, len(h), len(b), step=step) < torch.sigmoid(h @ W.T + b)).to(W.dtype)
+        v = (counter_uniforms(clock, VISIBLE, len(h), len(b), step=step, first_row=first_row) < torch.sigmoid(h @ W.T + b)).to(W.dtype)
         p = torch.sigmoid(v @ W + c)
-        h = (counter_uniforms(clock, HIDDEN, len(h), len(c), step=step) < p).to(W.dtype)
+        h = (counter_uniforms(clock, HIDDEN, len(h), len(c), step=step, first_row=first_row) < p).to(W.dtype)
     return v, p, h
 
 
@@ -38,6 +38,14 @@ def sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.
             h = half_step(v, W, c, rng)  # in one buffer: only the last p is wanted
     p = probabilities(v, W, c)
     return v, p, draw(p, rng) if keep_states else None
+
+
+def counted_sweeps(h: Tensor, W: Tensor, b: Tensor, c: Tensor, clock: Tensor, n_steps: int, *, first_row: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`sweeps_reference` or its kernel: chains that have numbers of their own, first_row, first_row + 1, ...; no checks, call under no_grad."""
+    if use_triton("sweeps", h, W, b, c, dtypes=NUMBERS):
+        from .triton_sweeps import launch
+        return tuple(x.to(W.dtype) for x in launch(h, W, b, c, clock, n_steps, first_row=first_row))
+    return sweeps_reference(h, W, b, c, clock, n_steps, first_row=first_row)
 
 
 def walk(v: Tensor, W: Tensor, b: Tensor, c: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:

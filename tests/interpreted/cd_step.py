@@ -34,6 +34,23 @@ def definition(parameters, v, chains, clock, rate, plan):
 
 
 @pytest.mark.parametrize("persistent", [False, True], ids=["CD", "PCD"])
+def test_a_counted_update_is_its_definition_on_the_chains_that_a_process_has(persistent, monkeypatch, rng):
+    """The third of processes with five chains each draws the numbers of chains 10 to 14."""
+    parameters, v, chains, clock = case(9, 6, 5, 5, rng)
+    plan, then = Plan(2, persistent, RATES), clock.clone()
+    W, b, c = parameters[:3]
+    p = torch.sigmoid(v @ W + c)
+    start = chains if persistent else (counter_uniforms(clock, DATA, 5, 6, first_row=10) < p).float()
+    v_model, p_model, h = sweeps_reference(start, W, b, c, clock, 2, first_row=10)
+    want = update_reference(parameters, Phases(v, p, v_model, p_model), 0.1, RATES)
+    monkeypatch.setattr("deepgen_lib.kernels.cd_step.rank", lambda: 2)
+    after = CDStep(plan)(parameters, v, chains, 0.1, rng, clock=clock)
+    for got, expected in zip(parameters, want):
+        assert_close(got, expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(after, h if persistent else chains) and torch.equal(clock - then, torch.tensor([0, 2]))
+
+
+@pytest.mark.parametrize("persistent", [False, True], ids=["CD", "PCD"])
 def test_an_update_is_its_definition(persistent, rng):
     parameters, v, chains, clock = case(9, 6, 5, 7, rng)
     plan = Plan(2, persistent, RATES)

@@ -1,0 +1,57 @@
+"""Two processes under torchrun, of which one is killed in the middle of a write: the other ends with one clear sentence, and the next start goes on, bit for bit."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch import distributed
+
+from tests import dying_process
+from tests.killed_training import EVERY, KINDS, N_UPDATES
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import kills
+
+pytestmark = pytest.mark.skipif(os.name != "posix" or not (distributed.is_available() and distributed.is_gloo_available()), reason="no such kill on this system, or no gloo")
+
+
+def torchrun(folder: Path, what: str) -> tuple[int, list[str]]:
+    """Exit status, and what each process wrote to stderr."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--redirects", "3", "--log-dir", str(folder / f"log_{what}"),
+               str(Path(dying_process.__file__)), str(folder), what]
+    ran = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}, capture_output=True, text=True, timeout=300)
+    said = sorted((folder / f"log_{what}").rglob("stderr.log"), key=lambda path: path.parent.name)
+    return ran.returncode, [path.read_text() for path in said]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dying")
+    died = torchrun(folder, "die")
+    left = {path.name: kills.updates_in(path) for path in folder.glob("nvae.*-of-2.safetensors*") if path.suffix != ".part"}
+    return folder, died, left, torchrun(folder, "finish")
+
+
+def test_the_others_end_with_one_sentence(story):
+    _, (status, (first, second)), _, _ = story
+    assert status != 0 and second == ""
+    assert first.startswith("joined: process 1 (on ") and first.endswith(
+        "of 2 has ended or does not answer, expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has\n"), first
+    assert first.count("\n") == 1
+
+
+def test_one_had_written_what_the_other_had_not(story):
+    assert story[2] == {"nvae.1-of-2.safetensors": 18, "nvae.1-of-2.safetensors.before": 16, "nvae.2-of-2.safetensors.before": 16}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_start_goes_on_bit_for_bit(story, kind):
+    folder, _, _, (status, said) = story
+    assert status == 0, said
+    for rank in (0, 1):
+        assert (folder / f"{kind}.{rank}.txt").read_text() == "16"
+        here, peace = (folder / f"{name}.{rank + 1}-of-2.safetensors" for name in (kind, f"peace_{kind}"))
+        assert kills.updates_in(here) == N_UPDATES and N_UPDATES > dying_process.STOP > 16 > EVERY and kills.different(peace, here) == []
+    assert any(name.startswith("model.") for name in kills.different(*(folder / f"{other}.1-of-2.safetensors" for other in (kind, "vae" if kind != "vae" else "rbm"))))

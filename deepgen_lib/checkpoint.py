@@ -123,10 +123,19 @@ def _updates(path: Path) -> int:
 
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
     beside = path.with_name(path.name + ".part")
-    safetensors.torch.save_file({name: value.detach().contiguous() for name, value in tensors.items()}, beside, metadata=notes)
-    with open(beside, "rb+") as file:
-        os.fsync(file.fileno())  # else a power cut could leave the new name without its bytes
-    os.replace(beside, path)
+    content = safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata=notes)
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the new name without its bytes
+        os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, f"save: {path} could not be written ({error.strerror}), expected an open folder with room for {len(content) / 1e6:.1f} MB; "
+                                   "free some space or choose another folder, and call again: what was saved before is whole") from None
+    finally:  # also when it is interrupted
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         with contextlib.suppress(OSError):  # some network disks cannot

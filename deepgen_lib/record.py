@@ -120,8 +120,11 @@ def _write(place: Path) -> None:
             os.replace(place, aside)
             print(f"{place.name} was damaged and could not be read: it is called {aside.name} now, and a new one begins.")
         draft = place.with_name(f".{place.name}.draft")
-        draft.write_text(json.dumps(_merged(_read(place), _pending), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, place)
+        try:
+            draft.write_text(json.dumps(_merged(_read(place), _pending), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+            os.replace(draft, place)
+        finally:  # on a full disk no half of it stays
+            draft.unlink(missing_ok=True)
     for table in _pending.values():
         table.clear()
 

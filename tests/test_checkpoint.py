@@ -58,16 +58,16 @@ def test_a_model_file_is_no_checkpoint(tmp_path):
         fit(trainer, DATA, n_updates=4, batch_size=10, checkpoint=tmp_path / "model.safetensors", rng=rng)
 
 
-def test_a_write_that_dies_leaves_the_old_checkpoint_whole(checkpoint, monkeypatch):
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_a_write_that_dies_leaves_the_old_checkpoint_whole_and_nothing_else(name, checkpoint, monkeypatch):
     old = checkpoint.read_bytes()
 
-    def dies(tensors, path, **_):
-        path.write_bytes(b"half")
+    def dies(*_):
         raise KeyboardInterrupt
-    monkeypatch.setattr(checkpoints.safetensors.torch, "save_file", dies)
+    monkeypatch.setattr(checkpoints.os, name, dies)
     with pytest.raises(KeyboardInterrupt):
         save_model(checkpoint, RBM(5, 3))
-    assert checkpoint.read_bytes() == old
+    assert checkpoint.read_bytes() == old and list(checkpoint.parent.iterdir()) == [checkpoint]
 
 
 def test_a_model_saved_is_loaded_bit_for_bit_and_other_sizes_are_refused(tmp_path, rng):

@@ -23,6 +23,7 @@ from deepgen_lib.checks import registered
 from deepgen_lib.checks.engine import Exercise
 from tools.sheet import page, to_html
 from tools.sources import ROOT, find_sources, read_inputs
+from tools.writing import write_whole
 
 ENDS = {"### BEGIN SOLUTION", "### END SOLUTION"}
 HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$\n?", re.S | re.M)
@@ -138,7 +139,7 @@ def build(folder: Path, *, chapters: list[str] = (), root: Path = ROOT) -> Itera
     for source in sources:
         if source.stem.startswith(tuple(chapters or [""])):
             path = folder / f"{source.stem}.html"
-            path.write_text(chapter_key(source.stem, read_inputs(source.text), right), encoding="utf-8", newline="\n")
+            write_whole(path, chapter_key(source.stem, read_inputs(source.text), right))
             yield path
 
 

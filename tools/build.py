@@ -17,6 +17,7 @@ from tools.exercises import leaks, release
 from tools.ledger import write_ledger
 from tools.running import execute
 from tools.sources import ROOT, Source, built_path, find_sources, read_inputs, write_notebook
+from tools.writing import trouble
 
 KINDS = ("lectures", "solutions", "exercises", "ledger")
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         failures = build(options.root.resolve(), chapters=options.chapters, kinds=tuple(options.only or KINDS), jobs=options.jobs)
     except ValueError as error:
         failures = [str(error)]
+    except OSError as error:
+        failures = [trouble(error)]
     for failure in failures:
         print(f"FAILED  {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -75,6 +78,8 @@ def _build_one(source: Source) -> str | None:
         write_notebook(execute(notebook, source.built.parent), source.built)
     except (ValueError, RuntimeError) as error:
         return f"{name}: {error}"
+    except OSError as error:
+        return f"{name}: {trouble(error)}"
     print(f"built   {name} in {time.perf_counter() - start:.0f} s", flush=True)
     return None
 

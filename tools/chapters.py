@@ -18,6 +18,7 @@ from typing import NamedTuple
 from deepgen_lib.checks import registered
 from tools.ledger import read_claims
 from tools.sources import ROOT, find_sources
+from tools.writing import write_whole
 
 HEADER = "| chapter | the question it answers | claims | minutes | exercises |"
 RULE = "|:--|:--|:--|:--|:--|"
@@ -84,7 +85,7 @@ def out_of_date(root: Path = ROOT, *, write: bool = False) -> list[str]:
         if new != text:
             stale.append(place)
             if write:
-                (root / place).write_text(new, encoding="utf-8", newline="\n")
+                write_whole(root / place, new)
     return stale
 
 

@@ -37,6 +37,7 @@ if not __package__:
     sys.path[0] = str(ROOT)  # run as a script: instead of tools/, whose names must not hide others
 
 from tools import environment, workspace
+from tools.writing import trouble
 
 START_PAGE = "notebooks/00_start_here.ipynb"
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
@@ -174,6 +175,8 @@ def main(arguments):
         return VERBS[arguments[0]](arguments[1:])
     except environment.SetupError as error:
         return f"deepgen: {error}"
+    except OSError as error:
+        return f"deepgen: {trouble(error)}"
     except KeyboardInterrupt:
         return 130
 

@@ -6,6 +6,7 @@ the next call sees an interrupted installation and starts over; pip's cache keep
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
@@ -14,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +28,9 @@ DOWNLOADS = {"Linux": 2.7, "Darwin": 0.1, "Windows": 0.1}  # GB, PyTorch 2.13 wi
 DOWNLOAD_CPU, DOWNLOAD_REST = 0.2, 0.2
 DOWNLOAD_TRITON = 0.2  # on Linux; part of DOWNLOADS there, but not of PyTorch's CPU build
 LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+
+_held: list[int] = []  # the lock's file, while we hold it
 
 
 class SetupError(Exception):
@@ -86,13 +91,26 @@ def download_size(build: str, system: str) -> float:
 def pip(python: Path, *arguments: str, root: Path = ROOT) -> None:
     """Run pip in the environment. Raises SetupError, pip having said why."""
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
-    if subprocess.call(command, cwd=root, env=clean_environment()):
+    if _call(command, cwd=root):
         raise SetupError("pip could not install everything; its last lines above say why. Call again to retry: downloads are kept.")
 
 
 def clean_environment(**additions: str) -> dict[str, str]:
-    """The caller's variables without those that would let another Python's packages in."""
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")} | additions
+    """The caller's variables without those that would let another Python's packages in; a home that cannot be written is replaced."""
+    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")} | _home() | additions
+
+
+@functools.cache
+def _home() -> dict[str, str]:
+    """{}, or HOME inside `.venv` where the user's own takes no files: Jupyter and Matplotlib must write theirs somewhere."""
+    try:
+        with tempfile.TemporaryFile(dir=Path.home()):
+            return {}
+    except (OSError, RuntimeError):  # closed, full, missing; RuntimeError: nobody knows where it is
+        home = ROOT / ".venv" / f"{OURS}home"
+        home.mkdir(parents=True, exist_ok=True)
+        print(f"Your home folder takes no files: Jupyter and others keep theirs in {home} instead.", file=sys.stderr, flush=True)
+        return {"HOME": str(home)}
 
 
 def _make(root: Path, wanted: dict[str, str], *, from_scratch: bool) -> None:
@@ -103,7 +121,7 @@ def _make(root: Path, wanted: dict[str, str], *, from_scratch: bool) -> None:
     _write_stamp(venv, wanted, finished=False)
     if from_scratch:
         _clear(venv)
-        if subprocess.call([base, "-m", "venv", str(venv)], env=clean_environment()):
+        if _call([base, "-m", "venv", str(venv)]):
             raise SetupError("python -m venv failed; its lines above say why.")
     python = interpreter(venv)
     if wanted["torch"] == "cpu":
@@ -151,6 +169,11 @@ def _clear(venv: Path) -> None:
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
 
 
+def _call(command: list[str], **options) -> int:
+    """Run it; it holds our lock too, so that an installation which outlives us is waited for."""
+    return subprocess.call(command, env=clean_environment(), **options, **({"pass_fds": tuple(_held)} if _held else {}))
+
+
 def _write_stamp(venv: Path, wanted: dict[str, str], *, finished: bool) -> None:
     draft = venv / f"{STAMP}.new"
     draft.write_text(json.dumps(wanted | {"finished": finished}), encoding="utf-8")
@@ -173,4 +196,8 @@ def _one_at_a_time(venv: Path):
             except OSError:
                 print("Another call is making .venv; waiting for it.", flush=True)
                 fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+            _held.append(handle.fileno())
+        try:
+            yield
+        finally:
+            _held.clear()

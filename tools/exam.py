@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tools.ledger import read_claims
 from tools.sheet import page, to_html
 from tools.sources import ROOT
+from tools.writing import write_whole
 
 KINDS = {"derive": "Derive", "compute": "Compute by hand", "find": "Find the error", "explain": "Explain", "judge": "True or false? Give a reason"}
 HEADER = re.compile(rf"## (\d+\.[a-z]+) · (\S+) · ({'|'.join(KINDS)}) · (\d+) points? · (\d+) minutes?")
@@ -126,7 +127,7 @@ def make(options: argparse.Namespace, *, root: Path = ROOT) -> tuple[Path, Path,
     options.to.mkdir(parents=True, exist_ok=True)
     paths = tuple(options.to / f"exam_{options.seed}{end}.html" for end in ("", "_answers"))
     for path, answers in zip(paths, (False, True)):
-        path.write_text(sheet(chosen, title=options.title, answers=answers), encoding="utf-8", newline="\n")
+        write_whole(path, sheet(chosen, title=options.title, answers=answers))
     return *paths, sum(question.points for question in chosen)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from nbformat import NotebookNode
 
 from tools.sources import CLAIM_ID, ROOT, built_path, read_notebook, tags_of
+from tools.writing import write_whole
 
 KINDS = {"claim": "lectures", "planted": "lectures", "picture": "lectures", "exercise": "solutions"}
 FIELDS = {"statement", "chapter", "slide", "erratum"}
@@ -86,7 +87,7 @@ def ledger_text(root: Path = ROOT) -> str:
 
 
 def write_ledger(root: Path = ROOT) -> None:
-    (root / "LEDGER.md").write_text(ledger_text(root), encoding="utf-8", newline="\n")
+    write_whole(root / "LEDGER.md", ledger_text(root))
 
 
 def tagged_cells(root: Path) -> list[Tagged]:

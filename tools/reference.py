@@ -14,6 +14,7 @@ from pathlib import Path
 from tools import exam
 from tools.ledger import KINDS, Claim, Tagged, read_claims, tagged_cells
 from tools.sources import ROOT, built_path, read_notebook
+from tools.writing import write_whole
 
 HEADER = "| claim | chapter | proof | planted error | picture | exercise | slide | erratum |"
 RULE = "|:--" * 8 + "|"
@@ -105,7 +106,7 @@ def out_of_date(root: Path = ROOT, *, write: bool = False) -> list[str]:
         if not path.exists() or path.read_text(encoding="utf-8") != new:
             stale.append(place)
             if write:
-                path.write_text(new, encoding="utf-8", newline="\n")
+                write_whole(path, new)
     return stale
 
 

@@ -13,6 +13,8 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from tools.writing import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 METADATA = {  # of every built notebook: no pairing with the source, no version of the machine that built it
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -84,7 +86,7 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     text = nbformat.writes(notebook).rstrip("\n") + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
 
 
 def tags_of(cell: NotebookNode) -> list[str]:

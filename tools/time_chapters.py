@@ -24,6 +24,7 @@ import torch
 from deepgen_lib.machine import matrix_speed, this_machine
 from tools.running import execute
 from tools.sources import ROOT, find_sources, read_inputs
+from tools.writing import write_whole
 
 TABLE = "deepgen_lib/embedded/chapter_seconds.json"
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     table, failures = measure(options.root.resolve(), options.chapters)
     (options.root / TABLE).parent.mkdir(parents=True, exist_ok=True)
-    (options.root / TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    write_whole(options.root / TABLE, json.dumps(table, indent=1) + "\n")
     for failure in failures:
         print(f"FAILED  {failure}", file=sys.stderr)
     return 1 if failures else 0

@@ -13,6 +13,8 @@ import json
 import shutil
 from pathlib import Path
 
+from tools.writing import write_whole
+
 FOLDERS = ("notebooks", "exercises", "reference")
 MANIFEST = ".handed-out.json"  # name -> {"versions": fingerprints handed out, oldest first; "bytes": hash of the copy as written last}
 KEPT = "replaced"
@@ -124,9 +126,7 @@ def free_name(path: Path) -> Path:
 
 def _write(source: Path, place: Path, entry: dict) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f".{place.name}.draft")
-    draft.write_bytes(without_outputs(source))
-    draft.replace(place)
+    write_whole(place, without_outputs(source))
     entry.update(versions=[*entry["versions"], fingerprint(source)], bytes=_hash(place))
 
 
@@ -159,6 +159,4 @@ def _read_manifest(work: Path) -> dict[str, dict]:
 
 
 def _write_manifest(work: Path, manifest: dict[str, dict]) -> None:
-    draft = work / f"{MANIFEST}.draft"
-    draft.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-    draft.replace(work / MANIFEST)
+    write_whole(work / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))

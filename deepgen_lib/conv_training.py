@@ -19,7 +19,7 @@ from .conv_rbm import ConvRBM
 from .max_pool import probabilistic_max_pool, sample_max_pool
 from .processes import average_, share_first
 from .rbm_training import CDOptions, divided
-from .validate import in_words, require_count, require_images, require_kind, require_rng
+from .validate import in_words, require_count, require_images, require_kind, require_rng, require_state
 
 
 class ConvGradient(NamedTuple):
@@ -103,11 +103,9 @@ class ConvRBMTrainer:
         return {name: getattr(self, name) for name in ("velocity_W", "velocity_b", "velocity_c", "chains")}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        require_kind("ConvRBMTrainer.load_state", "state", state, dict, cure="pass what state() returned")
-        for name, value in self.state().items():
-            if name not in state or state[name].shape != value.shape:
-                found = tuple(state[name].shape) if name in state else "nothing"
-                raise ValueError(f"ConvRBMTrainer.load_state: {name} is {found}, expected {tuple(value.shape)}; the checkpoint is of another model or other options")
+        own = self.state()
+        require_state("ConvRBMTrainer.load_state", state, own)
+        for name, value in own.items():
             setattr(self, name, state[name].to(value).clone())
 
     def describe(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .processes import average_, share_first
-from .validate import require_choice, require_kind, require_number
+from .validate import require_choice, require_number, require_state
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Kingma & Ba 2015
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "adamax": ("exp_avg", "exp_inf")}  # what torch keeps for each parameter
@@ -112,11 +112,7 @@ class GradientTrainer:
         return state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        require_kind("GradientTrainer.load_state", "state", state, dict, cure="pass what state() returned")
-        for name, value in self.state().items():
-            if name not in state or state[name].shape != value.shape:
-                found = tuple(state[name].shape) if name in state else "nothing"
-                raise ValueError(f"GradientTrainer.load_state: {name} is {found}, expected {tuple(value.shape)}; the checkpoint is of another model or other options")
+        require_state("GradientTrainer.load_state", state, self.state())
         self.optimiser.state.clear()
         for name, p in self.model.named_parameters():
             if state[f"step.{name}"] > 0:

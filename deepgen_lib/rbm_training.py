@@ -18,7 +18,7 @@ from .kernels.cd_update import Parameters, Rates
 from .kernels.counter import HIDDEN, counter_uniforms, new_clock
 from .processes import average_, n_processes, rank, share_, share_first
 from .rbm import RBM
-from .validate import require_choice, require_count, require_means, require_number, require_rng, require_states
+from .validate import require_choice, require_count, require_means, require_number, require_rng, require_state, require_states
 
 OFFSET_RATE = 0.01  # how fast lam follows the mean hidden activity (Melchior et al. 2016, section 4)
 
@@ -90,10 +90,9 @@ class RBMTrainer:
         return {name: getattr(self, name) for name in names}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        for name, value in self.state().items():
-            if name not in state or state[name].shape != value.shape:
-                found = tuple(state[name].shape) if name in state else "nothing"
-                raise ValueError(f"RBMTrainer.load_state: {name} is {found}, expected {tuple(value.shape)}; the checkpoint is of another model or other options")
+        own = self.state()
+        require_state("RBMTrainer.load_state", state, own)
+        for name, value in own.items():
             setattr(self, name, state[name].to(value).clone())
 
     def describe(self) -> dict[str, str]:

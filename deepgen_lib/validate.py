@@ -27,6 +27,15 @@ def require_kind(where: str, name: str, value: object, kind: type | tuple[type, 
         raise ValueError(f"{where}: {name} is {type(value).__name__}, expected {' or '.join(k.__name__ for k in kinds)}; {cure}")
 
 
+def require_state(where: str, state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """state is a dictionary with a tensor of the same shape for each name of own; it may hold more."""
+    require_kind(where, "state", state, dict, cure="pass what state() returned")
+    for name, value in own.items():
+        if not isinstance(state.get(name), Tensor) or state[name].shape != value.shape:
+            found = f"{tuple(state[name].shape)}" if isinstance(state.get(name), Tensor) else in_words(state[name]) if name in state else "nothing"
+            raise ValueError(f"{where}: {name} is {found}, expected {tuple(value.shape)}; the checkpoint is of another model or other options")
+
+
 def require_matrix(where: str, name: str, x: Tensor, columns: int | None = None, *, dtype: torch.dtype | None = None) -> None:
     """x is a finite, non-empty floating-point matrix (B, columns), of the given dtype if one is given."""
     _require_form(where, name, x, columns, dtype)

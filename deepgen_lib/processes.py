@@ -7,6 +7,7 @@ Nothing else in the library asks torch.distributed.
 """
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -116,6 +117,7 @@ def joined(*, seconds: float = 300.0) -> Iterator[None]:
         return
     patience = timedelta(seconds=seconds)
     store, own, size = next(distributed.rendezvous("env://", timeout=patience))
+    store = distributed.PrefixStore(_word(store, own, size, seconds), store)
     cuda = torch.cuda.is_available() and distributed.is_nccl_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -126,7 +128,7 @@ def joined(*, seconds: float = 300.0) -> Iterator[None]:
         yield
     except ProcessLost:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends one to those that are left
-        raise SystemExit(_farewell(store, own, size)) from None
+        raise SystemExit(_farewell(store, own, size, seconds)) from None
     finally:
         signal.signal(signal.SIGTERM, before)
         distributed.destroy_process_group()
@@ -143,18 +145,31 @@ def _told_to_stop(*_: object) -> None:
     raise ProcessLost("processes: told to stop (SIGTERM), expected to go on; start the job again")
 
 
-def _farewell(store: distributed.Store, own: int, size: int) -> str | int:
+def _word(store: distributed.Store, own: int, size: int, seconds: float) -> str:
+    """A word that this start of the job alone has, the same on all processes: after a restart the store still holds what those before wrote."""
+    store.set(f"token {own}", os.urandom(8).hex())
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        word = hashlib.sha256(b" ".join(store.get(f"token {number}") for number in range(size))).hexdigest()
+        store.set(f"word {own}", word)
+        if all(store.get(f"word {number}").decode() == word for number in range(size)):  # everyone has seen everyone's new token
+            return word
+        time.sleep(0.02)
+    raise SystemExit(f"joined: process {own} met not all {size} processes within {seconds:g} s, expected all to start; look for one that failed, and start the same command again")
+
+
+def _farewell(store: distributed.Store, own: int, size: int, seconds: float) -> str | int:
     """What the first of those that are left says; the others end with status 1 and no words."""
     try:
         store.set(f"left {own}", "")
         time.sleep(GRACE)
         left = [number for number in range(size) if store.check([f"left {number}"])]
-        lost = [f"{number} (on {store.get(f'host {number}').decode()})" for number in range(size) if number not in left]
+        lost = [f"process {number} on {store.get(f'host {number}').decode()}" for number in range(size) if number not in left]
     except RuntimeError:
-        left, lost = [own], ["that kept the list of processes"]
+        left, lost = [own], ["the process or node that kept the list of processes"]
     if own != left[0]:
         return 1
-    what = f"process {', '.join(lost)} of {size} has ended or does not answer" if lost else f"all {size} processes were told to stop"
+    what = f"of {size} processes, numbered from 0, this one was lost: {', '.join(lost)} (it ended, or gave no answer for {seconds:g} s)" if lost else f"all {size} processes were told to stop"
     return f"joined: {what}, expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has"
 
 

@@ -37,8 +37,8 @@ def story(tmp_path_factory):
 def test_the_others_end_with_one_sentence(story):
     _, (status, (first, second)), _, _ = story
     assert status != 0 and second == ""
-    assert first.startswith("joined: process 1 (on ") and first.endswith(
-        "of 2 has ended or does not answer, expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has\n"), first
+    assert first.startswith("joined: of 2 processes, numbered from 0, this one was lost: process 1 on ") and first.endswith(
+        " (it ended, or gave no answer for 100 s), expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has\n"), first
     assert first.count("\n") == 1
 
 

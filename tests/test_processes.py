@@ -1,8 +1,11 @@
 """processes.py where there is one process: nothing happens; and which checkpoint several processes go on from. With several: test_many_processes.py, test_dying_process.py."""
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 import deepgen_lib.checkpoint as checkpoints
 from deepgen_lib import CDOptions, RBM, RBMTrainer, fit, processes
@@ -34,6 +37,30 @@ def two(monkeypatch):
 def test_the_second_of_four_has_a_file_and_a_share_of_its_own(two):
     assert processes.own_file(Path("a/run.safetensors")) == Path("a/run.2-of-4.safetensors")
     assert processes.own_share(torch.arange(11)).tolist() == [1, 5]
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="this PyTorch has no torch.distributed")
+def test_a_restart_has_a_word_of_its_own():
+    """Though the store still holds those of the processes before, which agree."""
+    store, words = distributed.HashStore(), []
+    for _ in range(2):
+        threads = [threading.Thread(target=lambda own=own: words.append(processes._word(store, own, 3, 60.0))) for own in range(3)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.1)  # the first one meets nothing but old words for a while
+        for thread in threads:
+            thread.join()
+    assert len(words) == 6 and len(set(words[:3])) == len(set(words[3:])) == 1 and words[0] != words[5]
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="this PyTorch has no torch.distributed")
+def test_who_does_not_come_is_missed():
+    store = distributed.HashStore()
+    for own in (0, 1):
+        store.set(f"token {own}", "a token")
+        store.set(f"word {own}", "of a process before")
+    with pytest.raises(SystemExit, match=r"joined: process 0 met not all 2 processes within 0\.1 s, expected all to start"):
+        processes._word(store, 0, 2, 0.1)
 
 
 def write(path: Path, done: int) -> None:

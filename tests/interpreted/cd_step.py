@@ -37,6 +37,7 @@ def definition(parameters, v, chains, clock, rate, plan):
 def test_a_counted_update_is_its_definition_on_the_chains_that_a_process_has(persistent, monkeypatch, rng):
     """The third of processes with five chains each draws the numbers of chains 10 to 14."""
     parameters, v, chains, clock = case(9, 6, 5, 5, rng)
+    parameters.W.mul_(16)  # so that a chain remembers where it began
     plan, then = Plan(2, persistent, RATES), clock.clone()
     W, b, c = parameters[:3]
     p = torch.sigmoid(v @ W + c)

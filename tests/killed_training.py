@@ -87,7 +87,7 @@ def die_in_write(how: str, write: int) -> None:
     replace, count = os.replace, iter(range(1, 10**6))
 
     def dying(beside, path):
-        if next(count) == write:
+        if str(beside).endswith(".part") and next(count) == write:  # several processes also put the last one aside
             if how == "half":
                 os.truncate(beside, beside.stat().st_size // 2)
             os.kill(os.getpid(), KILL)

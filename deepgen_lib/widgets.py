@@ -195,6 +195,8 @@ def _live(explorer: Explorer) -> ipywidgets.Widget:
 def _update(explorer: Explorer, image: ipywidgets.HTML, values: dict) -> None:
     try:
         image.value = _img(explorer.move(**values))
+    except KeyboardInterrupt:  # the reader stopped a slow frame; the slider stands there already
+        image.value = '<pre role="alert">This frame was interrupted: move the slider again.</pre>'
     except Exception as error:  # a callback's exception would vanish into the server's log
         image.value = f'<pre role="alert">{html.escape(f"{type(error).__name__}: {error}")}</pre>'
 

@@ -179,7 +179,7 @@ def test_copies_in_work_survive_a_full_disk(spaced):
     old, course_file = copy.read_bytes(), spaced / "notebooks/00_start_here.ipynb"
     course_file.write_text(course_file.read_text().replace("# 0", "# New 0", 1))
     full = limited(update, 5, cwd=spaced)
-    assert full.returncode == 1 and full.stderr.startswith("deepgen: ") and "is full. Free some space" in full.stderr and "Traceback" not in full.stderr, full.stderr
+    assert full.returncode == 1 and full.stderr.startswith(f"deepgen: {copy} could not be written: ") and "is full. Free some space" in full.stderr and "Traceback" not in full.stderr, full.stderr
     assert copy.read_bytes() == old and not list((spaced / "work").rglob("*.draft"))
     assert "new version: notebooks/00_start_here.ipynb" in limited(update, 10**6, cwd=spaced).stdout and copy.read_bytes() == workspace.without_outputs(course_file)
 

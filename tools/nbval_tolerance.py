@@ -43,7 +43,7 @@ def pytest_runtest_call(item):
 
 def _compare_cell(item: IPyNbCell, got: list, stored: list) -> bool:
     """In place of IPyNbCell.compare_outputs: True when the outputs just computed agree with the stored ones."""
-    difference = _compare(got, stored, tolerance_of(tags_of(item.cell)))
+    difference = compare(got, stored, tolerance_of(tags_of(item.cell)))
     item.comparison_traceback = [f"In {difference}"]
     return difference is None
 
@@ -54,7 +54,8 @@ def _raise_named(item: IPyNbCell, raise_cell_error, message: str, *arguments) ->
     raise_cell_error(f"{message}: {name}, cell {item.cell.id} (code cell {item.cell_num + 1})", *arguments)
 
 
-def _compare(got_outputs: list, expected_outputs: list, tolerance) -> str | None:
+def compare(got_outputs: list, expected_outputs: list, tolerance) -> str | None:
+    """None when two lists of outputs say the same; otherwise which output differs and how."""
     got, expected = _texts(got_outputs), _texts(expected_outputs)
     if WORDLESS in expected["picture"] + got["picture"]:
         return f"the {'stored' if WORDLESS in expected['picture'] else 'new'} outputs: {WORDLESS}, expected a description in words"

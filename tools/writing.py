@@ -16,6 +16,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     try:
         draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
         os.replace(draft, path)
+    except OSError as error:
+        error.filename = str(path)  # not the draft's, and a full disk names none
+        error.filename2 = None
+        raise
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

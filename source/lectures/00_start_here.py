@@ -107,12 +107,17 @@ hint("0.1")
 # | you want to | do this |
 # |:--|:--|
 # | run a cell; run everything | `Shift`+`Enter`; menu *Run* → *Run All Cells* |
+# | stop a cell; begin again | menu *Kernel* → *Interrupt Kernel*; *Kernel* → *Restart Kernel and Run All Cells…* |
 # | read what a function does | `entropy?` in a cell |
 # | hear a picture in words | `print(_.description)` right after it |
 # | a hint; after three of them a smaller case; the untouched start | `hint("1.1")`; `checks.small_case("1.1")`; `start_over("1.1")` |
 # | a chapter on paper; all chapters as pages | `make pdf CHAPTER=01_gibbs_bound`; `make site` |
 # | a fresh copy of a notebook | delete yours, then `make lab` |
 # | the newest version of the course | `make update`; it never overwrites what you wrote |
+#
+# Cells are written to be run from top to bottom. Run one again or scroll back whenever you like; but a cell that draws at random then draws anew, a later cell may
+# have given a name another meaning, and one that was stopped while it loaded something may fail from then on. Where a number or an error looks odd, restart and
+# run all: everything comes back as it was, and what you predicted and solved is kept.
 #
 # Everything you do stays in the folder `work/`. Solutions are in the folder `solutions/` of the course, one level above it.
 

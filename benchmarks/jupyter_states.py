@@ -1,0 +1,144 @@
+"""What a reader does to a kernel: interrupt it, kill it, run a cell twice, go back, begin in the middle. Nothing may stay wrong without a word.
+
+    python3 tools/course.py bench jupyter_states             all lectures
+    python3 tools/course.py bench jupyter_states 02 08       these alone; the others keep their rows
+
+Each lecture goes through five laps in one folder, its printed numbers and words compared with the committed ones as `make test` compares them:
+  interrupted   every cell that still runs at a moment drawn for it (0.3 to 6 s) is interrupted, and run again;
+  killed        in the last fifth a cell that still runs at its moment loses its kernel without a warning; the next lap is "restart and run all" in the same folder;
+  twice         every cell is run twice in a row (those above 10 s once: interrupted, they were run again already);
+  back          then all quick cells once more from the last to the first: a reader who scrolls up and runs a cell again;
+  middle        a new kernel, the set-up cell, and then the second half alone.
+Outcomes: same; meant (MEANT says why another output is right); said (an exception, for example a NameError); silent (something else is printed and nothing says so). After
+every lap the folder may hold the file of progress alone.
+"""
+import argparse
+import json
+import math
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from harness import RESULTS, machine, publish
+from nbformat import NotebookNode
+
+from tests.live_kernel import LiveKernel, difference, error_of
+from tools.sources import code_cells, find_sources, read_notebook, tags_of
+
+QUICK, LONG = 2.0, 10.0  # seconds; the laps "back" and "middle" leave out what is not quick, "twice" what is long
+MEANT = {("00_start_here", "progress"): "shows what this reader has done so far", ("00_start_here", "hint-0-1"): "every run gives the next hint"}
+LAPS = ("interrupted", "killed", "twice", "back", "middle")
+COLUMNS = ("chapter", "cells", "interrupted and run again", "killed in cell", "restart, run all", "run twice", "run again from below", "second half alone", "files left")
+
+
+class Event(NamedTuple):
+    lap: str
+    cell: str
+    outcome: str       # "same", "meant", "said" or "silent"
+    detail: str = ""
+
+
+def judge(lap: str, cell: NotebookNode, outputs: list[NotebookNode]) -> Event:
+    """One run of a cell, compared with its committed output."""
+    error, found = error_of(outputs), difference(outputs, cell)
+    if found is None or "nbval-ignore-output" in tags_of(cell) and not error:
+        return Event(lap, cell.id, "same")
+    said = next((f"{error}: {output.evalue}" for output in outputs if output.output_type == "error"), found)
+    return Event(lap, cell.id, "said" if error else "silent", " ".join(said.split())[:300])
+
+
+def moment(chance: random.Random) -> float:
+    """Seconds, evenly on a logarithmic scale."""
+    return math.exp(chance.uniform(math.log(0.3), math.log(6)))
+
+
+def troubled(kernel: LiveKernel, cells: list[NotebookNode], chance: random.Random) -> tuple[list[Event], str]:
+    """The laps "interrupted" and "killed"; returns their events and the cell in which the kernel died. A cell that fails when it is run again needs a restart, which comes next."""
+    events = [judge("beside", cells[0], kernel.run(cells[0].source))]
+    for i, cell in enumerate(cells[1:], start=1):
+        at = moment(chance)
+        if i >= 0.8 * len(cells):
+            outputs = kernel.run(cell.source, kill_after=at)
+            if outputs is None:
+                return events, cell.id
+        else:
+            outputs = kernel.run(cell.source, interrupt_after=at)
+        again = kernel.interrupted and judge("interrupted", cell, outputs).outcome != "same"
+        events.append(judge("interrupted", cell, kernel.run(cell.source)) if again else judge("beside", cell, outputs))
+        if events[-1].outcome == "said":
+            kernel.kill()
+            return events, f"{cell.id}, after its second run failed"
+    kernel.kill()
+    return events, "none: after the last"
+
+
+def twice(kernel: LiveKernel, cells: list[NotebookNode]) -> tuple[list[Event], dict[str, float]]:
+    """Restart and run all, each cell twice; the first runs are the lap "killed", because they follow a kill."""
+    events, seconds = [], {}
+    for cell in cells:
+        begun = time.monotonic()
+        events.append(judge("killed", cell, kernel.run(cell.source)))
+        seconds[cell.id] = time.monotonic() - begun
+        if seconds[cell.id] < LONG:
+            events.append(judge("twice", cell, kernel.run(cell.source)))
+    return events, seconds
+
+
+def chapter(notebook: Path, folder: Path, seed: int) -> dict:
+    """All laps of one notebook."""
+    cells, chance = code_cells(read_notebook(notebook)), random.Random(f"{seed} {notebook.stem}")
+    with LiveKernel(folder) as kernel:
+        events, killed_in = troubled(kernel, cells, chance)
+        stale = kernel.stale()
+        kernel.restart()
+        more, seconds = twice(kernel, cells)
+        quick = [cell for cell in cells if seconds[cell.id] < QUICK]
+        more += [judge("back", cell, kernel.run(cell.source)) for cell in reversed(quick)]
+        stale += kernel.stale()
+        kernel.restart()
+        kernel.run(cells[0].source)
+        more += [judge("middle", cell, kernel.run(cell.source)) for cell in cells[len(cells) // 2:] if seconds[cell.id] < QUICK]
+        stale += kernel.stale()
+    found = [event._replace(outcome="meant") if event.outcome == "silent" and (notebook.stem, event.cell) in MEANT else event for event in events + more]
+    return {"cells": len(cells), "killed in": killed_in, "stale": sorted(set(stale)), "events": [list(event) for event in found], "not quick": len(cells) - len(quick)}
+
+
+def row(name: str, found: dict) -> tuple:
+    def counted(lap: str) -> str:
+        kinds = Counter(outcome for at, _, outcome, _ in found["events"] if at == lap)
+        return ", ".join(f"{kinds[kind]} {kind}" for kind in ("same", "meant", "said", "silent") if kinds[kind]) or "none"
+    return (name, found["cells"], counted("interrupted"), found["killed in"], *map(counted, LAPS[1:]), ", ".join(found["stale"]) or "none")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("chapters", nargs="*")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    place = RESULTS / "jupyter_states.json"
+    raw = json.loads(place.read_text(encoding="utf-8"))["raw"]["chapters"] if given.chapters and place.exists() else {}
+    for source in find_sources(kinds=("lectures",)):
+        if not given.chapters or source.stem.startswith(tuple(given.chapters)):
+            with tempfile.TemporaryDirectory() as folder:
+                raw[source.stem] = chapter(source.built, Path(folder), given.seed)
+            print(row(source.stem, raw[source.stem]), *(e for e in raw[source.stem]["events"] if e[2] == "silent"), sep="\n  ", flush=True)
+    raw = dict(sorted(raw.items()))
+    silent = [(name, *event) for name, found in raw.items() for event in found["events"] if event[2] == "silent"]
+    publish("jupyter_states", "Kernels interrupted, killed and run out of order", COLUMNS, [row(*item) for item in raw.items()], about=machine("ipykernel", "jupyterlab"),
+            raw={"chapters": raw, "seed": given.seed}, notes=notes(silent))
+
+
+def notes(silent: list[tuple]) -> str:
+    lines = [f"- {name}, cell {cell}, {lap}: {detail}" for name, lap, cell, _, detail in silent]
+    return "\n".join(["Cells are as many as the lecture has. Same: as committed. Said: an exception or a sentence says that something must be run first. Silent: something else is printed without a word.", "",
+                      *(lines or ["Nothing was silent."])])
+
+
+if __name__ == "__main__":
+    main()

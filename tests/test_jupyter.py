@@ -1,0 +1,100 @@
+"""Kernels that are interrupted, killed and run out of order: the next run gives what a peaceful one gives, and nothing is left behind. All lectures: benchmarks/jupyter_states.py."""
+import os
+import sys
+import time
+
+import nbformat
+import pytest
+
+from tests.live_kernel import LiveKernel, error_of
+from tools.sources import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import jupyter_states
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="no such kill on this system")
+TRAINING = """
+import torch
+from deepgen_lib import RBM, CDOptions, RBMTrainer, fit, fitting
+fitting.CHECKPOINT_EVERY = 20
+rng = torch.Generator().manual_seed(0)
+data = torch.bernoulli(torch.full((60, 30), 0.5), generator=rng)
+trainer = RBMTrainer(RBM(30, 20, rng=rng), CDOptions(persistent=True), data_mean=data.mean(0), rng=rng)
+print("before", flush=True)
+SLOW
+result = fit(trainer, data, n_updates=200, batch_size=10, checkpoint="run.safetensors", rng=rng)
+print(f"{result.n_updates} updates, {trainer.model.W.double().sum():.17g}")
+"""
+SLOWLY = "import time; update = trainer.update; trainer.update = lambda *given: (time.sleep(0.01), update(*given))"
+SLIDER = """
+import time
+from deepgen_lib import explore, plots
+def frame(power):
+    time.sleep(POWERS_THAT_TAKE_LONG.get(power, 0))
+    return plots.lines(range(4), {"y": [i ** power for i in range(4)]}, xlabel="x", ylabel="y")
+POWERS_THAT_TAKE_LONG = {}
+explorer = explore(frame, power=[1, 2, 3])
+slider, image = explorer.widget().children
+POWERS_THAT_TAKE_LONG[3] = 30
+print(slider.model_id)
+"""
+
+
+def said(outputs) -> str:
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.fixture
+def peace(tmp_path) -> str:
+    with LiveKernel(tmp_path / "peace") as kernel:
+        return said(kernel.run(TRAINING.replace("SLOW", ""))).splitlines()[-1]
+
+
+def test_a_training_that_is_interrupted_and_killed_ends_as_a_peaceful_one(peace, tmp_path):
+    slow = TRAINING.replace("SLOW", SLOWLY)
+    with LiveKernel(tmp_path / "troubled", TQDM_DISABLE="0") as kernel:  # with its progress bar
+        kernel.run(TRAINING.split("fitting.")[0])  # what is imported is there
+        checkpoint = kernel.folder / "run.safetensors"
+        outputs = kernel.run(slow, interrupt_after=1.2)
+        assert error_of(outputs) == "KeyboardInterrupt" and kernel.stale() in ([], [checkpoint.name])
+        assert error_of(kernel.run("assert all(p.isfinite().all() for p in trainer.model.parameters())")) == ""
+        while not checkpoint.exists():
+            kernel.run(slow, interrupt_after=1.0)
+        assert kernel.run(slow, kill_after=0.6) is None and set(kernel.stale()) <= {checkpoint.name, f"{checkpoint.name}.part"}
+        kernel.restart()
+        assert said(kernel.run(TRAINING.replace("SLOW", ""))).splitlines()[-1] == peace
+        assert kernel.stale() == [checkpoint.name]
+
+
+def test_a_slow_frame_is_interrupted_and_the_next_move_draws(tmp_path):
+    with LiveKernel(tmp_path) as kernel:
+        model = said(kernel.run(SLIDER)).strip()
+        for index in (2, 1):
+            state = {"method": "update", "state": {"index": index}, "buffer_paths": []}
+            kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": model, "data": state}))
+            if index == 2:
+                time.sleep(1)
+                kernel.interrupt()
+                assert said(kernel.run("print(image.value, slider.value)")).strip().endswith("interrupted: move the slider again.</pre> 3")
+        assert said(kernel.run("print(explorer.values, explorer.picture is explorer.frame(power=2), image.value.startswith('<img'))")) == "{'power': 2} True True\n"
+
+
+def test_the_start_page_keeps_its_numbers_whatever_is_done_to_its_kernel(tmp_path):
+    found = jupyter_states.chapter(ROOT / "notebooks/00_start_here.ipynb", tmp_path, 1)
+    events = [jupyter_states.Event(*event) for event in found["events"]]
+    assert found["stale"] == [] and {event.lap for event in events} >= {"killed", "twice", "back", "middle"}
+    assert [event for event in events if event.outcome == "silent"] == []
+    assert [event for event in events if event.lap in ("killed", "twice") and event.outcome == "said"] == []
+
+
+CELLS = {"start": ("x = 1.0", ""), "shown": ("print(x)", "1.0\n"), "later": ("x = 2.0; print(x)", "2.0\n"), "more": ("total = globals().get('total', 0) + 1; print(total)", "1\n"),
+         "file": ("open('left', 'w').close()", ""), "needs": ("print(y)", "3.0\n")}
+
+
+def test_what_stays_wrong_without_a_word_is_seen(tmp_path):
+    cells = [nbformat.v4.new_code_cell(source, id=name, outputs=[nbformat.v4.new_output("stream", text=text)] if text else []) for name, (source, text) in CELLS.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "planted.ipynb")
+    found = jupyter_states.chapter(tmp_path / "planted.ipynb", tmp_path / "folder", 1)
+    odd = {(lap, cell, outcome) for lap, cell, outcome, _ in found["events"] if outcome != "same" and lap in ("twice", "back")}
+    assert odd == {("twice", "more", "silent"), ("back", "more", "silent"), ("back", "shown", "silent"), ("twice", "needs", "said"), ("back", "needs", "said")}
+    assert found["stale"] == ["left"]

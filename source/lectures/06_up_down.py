@@ -145,6 +145,7 @@ derivation("U1", {"minus the slope of KL(p||q)": lambda d: -slope(sleep_kl(d), d
                   "mean sleep step":             mean_sleep_step}, networks)
 
 # %% tags=["label-u1-sleep", "claim-U1"]
+networks = [random_dbn(seed) for seed in range(100)]         # awake again, if this cell is run twice
 before = [low(d).item() for d in networks]
 asleep = [sleep_kl(d).item() for d in networks]
 for d in networks:
@@ -243,12 +244,12 @@ predict("6.b", "After many exact sleep steps, what does q say about cat and dog?
          "one of the two, never both"])
 
 # %% tags=["label-sleeping"]
-values = []
+sleeper, values = copy.deepcopy(kitchen), []
 for _ in range(60):
     with torch.no_grad():
-        p, q = (f(kitchen, gone)[0].flatten() for f in (dbn_posterior, recognition_distribution))
-    values.append([sleep_kl(kitchen).item(), kl_divergence(p, q), kl_divergence(q, p)])
-    climb(kitchen, kitchen.recognition.parameters(), lambda d: -sleep_kl(d), rate=20)
+        p, q = (f(sleeper, gone)[0].flatten() for f in (dbn_posterior, recognition_distribution))
+    values.append([sleep_kl(sleeper).item(), kl_divergence(p, q), kl_divergence(q, p)])
+    climb(sleeper, sleeper.recognition.parameters(), lambda d: -sleep_kl(d), rate=20)
 asleep, covers, gaps = torch.tensor(values).T
 
 # %% tags=["label-sleeping-claims", "claim-U1", "planted-U1"]
@@ -259,7 +260,7 @@ reveal("6.b", 1, "Each unit is right by itself, and the pair is nonsense half th
 
 # %% tags=["label-sleeping-picture", "picture-U1"]
 with torch.no_grad():
-    slept = recognition_distribution(kitchen, gone).reshape(2, 2)
+    slept = recognition_distribution(sleeper, gone).reshape(2, 2)
 tables = {"posterior": truth, "q before": bet, "q after": slept}
 plots.up_down.cat_and_dog(range(60), {"KL(p‖q)": covers, "gap KL(q‖p)": gaps}, tables,
                           says="Sleep lowers one divergence and raises the other.")

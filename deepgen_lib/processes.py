@@ -11,6 +11,7 @@ import hashlib
 import os
 import signal
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -128,7 +129,8 @@ def joined(*, seconds: float = 300.0) -> Iterator[None]:
         yield
     except ProcessLost:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends one to those that are left
-        raise SystemExit(_farewell(store, own, size, seconds)) from None
+        print(_farewell(store, own, size, seconds), end="", file=sys.stderr, flush=True)  # at once: taking NCCL down may need to be killed
+        raise SystemExit(1) from None
     finally:
         signal.signal(signal.SIGTERM, before)
         distributed.destroy_process_group()
@@ -158,8 +160,8 @@ def _word(store: distributed.Store, own: int, size: int, seconds: float) -> str:
     raise SystemExit(f"joined: process {own} met not all {size} processes within {seconds:g} s, expected all to start; look for one that failed, and start the same command again")
 
 
-def _farewell(store: distributed.Store, own: int, size: int, seconds: float) -> str | int:
-    """What the first of those that are left says; the others end with status 1 and no words."""
+def _farewell(store: distributed.Store, own: int, size: int, seconds: float) -> str:
+    """What the first of those that are left says; the others say nothing."""
     try:
         store.set(f"left {own}", "")
         time.sleep(GRACE)
@@ -168,9 +170,9 @@ def _farewell(store: distributed.Store, own: int, size: int, seconds: float) -> 
     except RuntimeError:
         left, lost = [own], ["the process or node that kept the list of processes"]
     if own != left[0]:
-        return 1
+        return ""
     what = f"of {size} processes, numbered from 0, this one was lost: {', '.join(lost)} (it ended, or gave no answer for {seconds:g} s)" if lost else f"all {size} processes were told to stop"
-    return f"joined: {what}, expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has"
+    return f"joined: {what}, expected all of them until the end; start the same command again: training goes on from the last checkpoint that every process has\n"
 
 
 def _sizes(values: list[Tensor]) -> dict[str, int]:

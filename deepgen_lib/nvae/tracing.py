@@ -54,7 +54,7 @@ def trace(model: NVAE, x: Tensor | None, noise: Sequence[Tensor], *, given: Sequ
             calls[name] += 1
             if shift and name in shift:
                 out = tuple(part + shift[name] for part in out) if isinstance(out, tuple) else out + shift[name]
-            values[name] = torch.cat(out, 1) if isinstance(out, tuple) else out
+            values[name] = (torch.cat(out, 1) if isinstance(out, tuple) else out).detach()
             return out
         return hook
     handles = [module.register_forward_hook(watch(name)) for name, module in modules.items()]

@@ -1,0 +1,46 @@
+"""The published result of benchmarks/mutation.py: kinds of change and modules, what was killed, and which survivors are explained."""
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+from harness import RESULTS, machine, publish
+
+EXPLAINED = RESULTS / "mutation_explained.toml"
+NOTES = """Killed: a test fails, the mutant cannot be loaded, or (by time) it hangs. The first rows are the kinds of change, the others the modules. Score: killed of all, equivalent ones
+counted as survivors. Equivalent: no result within what is promised depends on the change, or what it changes is free (how long a default training is)."""
+COLUMNS = ("what", "mutants", "killed", "of these by time", "survived", "equivalent", "score", "without equivalent")
+
+
+def explanations() -> dict[tuple[str, ...], str]:
+    """Why a survivor is equivalent, by the key of its mutant."""
+    entries = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))["equivalent"]
+    return {tuple(e[name] for name in ("module", "function", "kind", "line", "change")): e["because"] for e in entries}
+
+
+def row(name: str, records: list[dict], known: dict) -> tuple:
+    killed, by_time = sum(r["outcome"] != "survived" for r in records), sum(r["outcome"] == "time" for r in records)
+    equal = sum(r["outcome"] == "survived" and tuple(r["key"]) in known for r in records)
+    return name, len(records), killed, by_time, len(records) - killed, equal, f"{killed / len(records):.1%}", f"{killed / max(len(records) - equal, 1):.1%}"
+
+
+def publish_all(found: list[dict], drawn: set[tuple], seed: int, notebooks: Path) -> list[dict]:
+    """The tables and the JSON of what was found of the drawn mutants; gives the survivors that nobody explained."""
+    known = explanations()
+    records = sorted((r for r in found if tuple(r["key"]) in drawn), key=lambda r: r["key"])
+    kinds, parts = defaultdict(list), defaultdict(list)
+    for record in records:
+        kinds[record["key"][2]].append(record)
+        parts[".".join(record["key"][0].split(".")[1:]) or "deepgen_lib"].append(record)
+    rows = [row("all", records, known), *(row(k, kinds[k], known) for k in sorted(kinds)), *(row(p, parts[p], known) for p in sorted(parts))]
+    new = [r for r in records if r["outcome"] == "survived" and tuple(r["key"]) not in known]
+    raw = {"seed": seed, "mutants": [r | {"because": known[tuple(r["key"])]} if tuple(r["key"]) in known and r["outcome"] == "survived" else r for r in records]}
+    notes = NOTES + (f"\n\nSurvivors without an explanation: {len(new)}." if new else "\n\nEvery survivor is explained in mutation_explained.toml.")
+    if notebooks.exists():
+        raw["notebooks"] = json.loads(notebooks.read_text(encoding="utf-8"))
+        tried = [r for r in raw["notebooks"] if r["outcome"] != "no verdict"]
+        notes += f"\n\nThe comparison of a notebook's outputs alone, one notebook a mutant: {sum(r['outcome'] == 'killed' for r in tried)} of {len(tried)} mutants were caught."
+    publish("mutation", "Mutants of the library that the tests kill", COLUMNS, rows, about=machine("pytest", "coverage"), notes=notes, raw=raw)
+    return new

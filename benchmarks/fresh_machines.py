@@ -6,10 +6,12 @@
 --root keeps the Debian and its clone between calls; --lend shows it files of this machine, such as a pip configuration (FILE=PLACE shows it as PLACE).
 """
 import argparse
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,11 +165,13 @@ def rows(bare: Bare, folder: Path, quick: bool) -> list[tuple]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--root", type=Path, default=Path(tempfile.gettempdir()) / "deepgen-debian")
     parser.add_argument("--lend", action="append", default=[])
     parser.add_argument("--variable", action="append", default=[])
     parser.add_argument("--quick", action="store_true", help="without the set-ups: prints the rows, publishes nothing")
     given = parser.parse_args()
+    if os.name != "posix" or os.geteuid() or not (shutil.which("debootstrap") and shutil.which("bwrap")):
+        sys.exit("fresh_machines: needs root, debootstrap and bwrap (Debian: apt install debootstrap bubblewrap); nothing was run.")
     bare, folder = Bare(given.root, given.lend, given.variable), given.root / "tmp-fresh"
     bare.make()
     folder.mkdir(exist_ok=True)

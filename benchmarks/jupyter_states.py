@@ -6,7 +6,8 @@
 Each lecture goes through five laps in one folder, its printed numbers and words compared with the committed ones as `make test` compares them:
   interrupted   every cell that still runs at a moment drawn for it (0.3 to 6 s) is interrupted, and run again;
   killed        in the last fifth a cell that still runs at its moment loses its kernel without a warning; the next lap is "restart and run all" in the same folder;
-  twice         every cell is run twice in a row (those above 10 s once: interrupted, they were run again already);
+                and, where a second run changed what follows, once more with every cell run once;
+  twice         every cell is run twice in a row (in the same lap; those above 10 s once: interrupted, they were run again already);
   back          then all quick cells once more from the last to the first: a reader who scrolls up and runs a cell again;
   middle        a new kernel, the set-up cell, and then the second half alone.
 Outcomes: same; meant (MEANT says why another output is right); said (an exception, for example a NameError); silent (something else is printed and nothing says so). After
@@ -35,6 +36,15 @@ QUICK, LONG = 2.0, 10.0  # seconds; the laps "back" and "middle" leave out what 
 MEANT = {("00_start_here", "progress"): "shows what this reader has done so far", ("00_start_here", "hint-0-1"): "every run gives the next hint"}
 LAPS = ("interrupted", "killed", "twice", "back", "middle")
 COLUMNS = ("chapter", "cells", "interrupted and run again", "killed in cell", "restart, run all", "run twice", "run again from below", "second half alone", "files left")
+
+
+DRAWS = "draws on from a generator of the chapter: another sample of the same size"
+REASONS = {
+    ("01_gibbs_bound", "guessing"): DRAWS, ("01_gibbs_bound", "b2-ceiling"): "shows what guessing drew", ("03_log_z", "toy-samples"): DRAWS, ("03_log_z", "one-step"): DRAWS,
+    ("03_log_z", "ais-against-one-step"): DRAWS, ("04_dbn_stacking", "d3-planted"): DRAWS, ("04_dbn_stacking", "d3-picture"): "shows the network that d3-planted drew",
+    ("04_dbn_stacking", "s1-planted"): DRAWS, ("04_dbn_stacking", "d5"): DRAWS, ("11_nvae_architecture", "deaf-claim"): "its network is drawn from PyTorch's own generator",
+}
+NAMES = "reads a name that a later cell gave another meaning"
 
 
 class Event(NamedTuple):
@@ -90,6 +100,15 @@ def twice(kernel: LiveKernel, cells: list[NotebookNode]) -> tuple[list[Event], d
     return events, seconds
 
 
+def plainly(kernel: LiveKernel, cells: list[NotebookNode], events: list[Event]) -> list[Event]:
+    """Where a second run changed what a later cell says, "restart and run all" is tried once more with every cell run once; its events take the place of the first runs'."""
+    if all(event.outcome == "same" for event in events if event.lap == "killed"):
+        return events
+    kernel.restart()
+    once = [judge("killed", cell, kernel.run(cell.source)) for cell in cells]
+    return [event._replace(lap="after") if event.lap == "killed" else event for event in events] + once
+
+
 def chapter(notebook: Path, folder: Path, seed: int) -> dict:
     """All laps of one notebook."""
     cells, chance = code_cells(read_notebook(notebook)), random.Random(f"{seed} {notebook.stem}")
@@ -98,6 +117,7 @@ def chapter(notebook: Path, folder: Path, seed: int) -> dict:
         stale = kernel.stale()
         kernel.restart()
         more, seconds = twice(kernel, cells)
+        more = plainly(kernel, cells, more)
         quick = [cell for cell in cells if seconds[cell.id] < QUICK]
         more += [judge("back", cell, kernel.run(cell.source)) for cell in reversed(quick)]
         stale += kernel.stale()
@@ -129,15 +149,26 @@ def main() -> None:
                 raw[source.stem] = chapter(source.built, Path(folder), given.seed)
             print(row(source.stem, raw[source.stem]), *(e for e in raw[source.stem]["events"] if e[2] == "silent"), sep="\n  ", flush=True)
     raw = dict(sorted(raw.items()))
-    silent = [(name, *event) for name, found in raw.items() for event in found["events"] if event[2] == "silent"]
     publish("jupyter_states", "Kernels interrupted, killed and run out of order", COLUMNS, [row(*item) for item in raw.items()], about=machine("ipykernel", "jupyterlab"),
-            raw={"chapters": raw, "seed": given.seed}, notes=notes(silent))
+            raw={"chapters": raw, "seed": given.seed}, notes=notes(raw))
 
 
-def notes(silent: list[tuple]) -> str:
-    lines = [f"- {name}, cell {cell}, {lap}: {detail}" for name, lap, cell, _, detail in silent]
-    return "\n".join(["Cells are as many as the lecture has. Same: as committed. Said: an exception or a sentence says that something must be run first. Silent: something else is printed without a word.", "",
-                      *(lines or ["Nothing was silent."])])
+def notes(raw: dict[str, dict]) -> str:
+    """What the outcomes mean, and every silent cell with its reason."""
+    lines = []
+    for name, found in raw.items():
+        laps = {}
+        for lap, cell, outcome, detail in found["events"]:
+            if outcome == "silent" and lap in LAPS:
+                laps.setdefault(cell, ([], detail))[0].append(lap)
+        for cell, (where, detail) in laps.items():
+            reason = REASONS.get((name, cell)) or (NAMES if where == ["back"] else "NOT EXPLAINED")
+            lines.append(f"- {name}, cell {cell} ({', '.join(where)}): {reason}. {detail[:140]}")
+    return "\n".join([
+        "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError. Silent: something else is printed without a word. After each of them *restart and run all* "
+        "gives what is committed; chapter 0 says so to the reader. An interrupt while a package is loaded for the first time (PyTorch in the set-up cell, sympy, which PyTorch loads when it first needs it) "
+        "leaves it half loaded: the cell then says so with an AttributeError until the kernel is restarted. What a killed kernel leaves in the system's folder for temporary files no run reads.", "",
+        "Silent cells:", "", *(lines or ["none"])])
 
 
 if __name__ == "__main__":

@@ -133,7 +133,9 @@ def row(name: str, found: dict) -> tuple:
     def counted(lap: str) -> str:
         kinds = Counter(outcome for at, _, outcome, _ in found["events"] if at == lap)
         return ", ".join(f"{kinds[kind]} {kind}" for kind in ("same", "meant", "said", "silent") if kinds[kind]) or "none"
-    return (name, found["cells"], counted("interrupted"), found["killed in"], *map(counted, LAPS[1:]), ", ".join(found["stale"]) or "none")
+    kept = [name for name in found["stale"] if not name.startswith("tmp/")]
+    temporary = len(found["stale"]) - len(kept)
+    return (name, found["cells"], counted("interrupted"), found["killed in"], *map(counted, LAPS[1:]), ", ".join(kept + [f"{temporary} in the folder for temporary files"] * bool(temporary)) or "none")
 
 
 def main() -> None:

@@ -30,12 +30,14 @@ SLIDER = """
 import time
 from deepgen_lib import explore, plots
 def frame(power):
+    if power in POWERS_THAT_TAKE_LONG:
+        open("drawing", "w").close()
     time.sleep(POWERS_THAT_TAKE_LONG.get(power, 0))
     return plots.lines(range(4), {"y": [i ** power for i in range(4)]}, xlabel="x", ylabel="y")
 POWERS_THAT_TAKE_LONG = {}
 explorer = explore(frame, power=[1, 2, 3])
 slider, image = explorer.widget().children
-POWERS_THAT_TAKE_LONG[3] = 30
+POWERS_THAT_TAKE_LONG[3] = 300
 print(slider.model_id)
 """
 
@@ -73,7 +75,10 @@ def test_a_slow_frame_is_interrupted_and_the_next_move_draws(tmp_path):
             state = {"method": "update", "state": {"index": index}, "buffer_paths": []}
             kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": model, "data": state}))
             if index == 2:
-                time.sleep(1)
+                end = time.monotonic() + 120
+                while not (tmp_path / "drawing").exists():
+                    assert time.monotonic() < end
+                    time.sleep(0.05)
                 kernel.interrupt()
                 assert said(kernel.run("print(image.value, slider.value)")).strip().endswith("interrupted: move the slider again.</pre> 3")
         assert said(kernel.run("print(explorer.values, explorer.picture is explorer.frame(power=2), image.value.startswith('<img'))")) == "{'power': 2} True True\n"

@@ -34,7 +34,8 @@ LIGHT = ("plots", "checks", "widgets", "typed", "ranking", "progress_page")
 SLOW = re.compile(r"test_(binder|browser|chapter_kernels|chapter_widgets|grading|instructors|pdf|private|site|tour|imports|other_systems|nbgrader|setup|release|repository|workspace|published|fuzz|"
                   r"kills|mutation)")
 INTERPRETER = {"TRITON_INTERPRET": "1", "DEEPGEN_KERNELS": "triton"}
-ELSEWHERE = {part: ["tests/test_gradient_processes.py", "tests/test_codebook_processes.py"] for part in (".processes", ".codebook")}  # their tests start processes, which no trace sees
+ELSEWHERE = {part: ["tests/test_processes.py", "tests/test_gradient_processes.py", "tests/test_codebook_processes.py", "tests/test_many_processes.py"]
+             for part in (".processes", ".codebook", ".rbm_training", ".kernels.cd_", ".kernels.sweeps", ".gradient_training", ".checkpoint")}  # their tests start processes, which no trace sees
 HOME_FILES, NEXT_FILES, SECONDS = 3, 8, 20.0  # test files tried first, and then; of those the quickest tests that took so long in the trace
 PATIENCE = 120.0  # seconds that a fork may take beside its tests on a busy machine
 STEPS = ["trace", "run", "control", "publish"]
@@ -88,7 +89,7 @@ class Traced:
             data.read()
             for file in data.measured_files():
                 for line, tests in data.contexts_by_lineno(file).items():
-                    self.lines[Path(file).relative_to(ROOT).as_posix()][line].update(filter(None, tests))
+                    self.lines["deepgen_lib/" + Path(file).as_posix().rpartition("/deepgen_lib/")[2]][line].update(filter(None, tests))
 
     def tests(self, mutant: Mutant) -> set[str]:
         """Tests that run the mutant's statement; of what runs when the module is loaded, and where lines have moved since, all that run anything in it."""

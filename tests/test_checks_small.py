@@ -73,8 +73,17 @@ def test_an_exercise_of_values_says_what_else_to_do():
         checks.small_case("7.7")
 
 
+def test_after_a_wrong_value_it_is_the_smallest_case_of_the_function(capsys):
+    value, = values(0.5).parts
+    check = engine.register(exercise(Part(**{**vars(SOFTMAX), "name": "normalise"}), Part(**{**vars(value), "name": "value"})))
+    fail(check, lambda a: a.softmax(-1), 0.25)
+    assert engine.last_try(check)[0].name == "value" and checks.small_case("1.1")[0].tolist() == [[0, 1, 5]]
+    assert "1.1 (normalise): the smallest input (case: one row)." in capsys.readouterr().out
+
+
 def test_every_exercise_of_the_course_has_a_smaller_case_or_says_why(monkeypatch, capsys):
     monkeypatch.undo()
+    monkeypatch.setattr(engine, "_tries", {})  # what other tests tried
     for card in checks.registered():
         if any(part.inputs for part in card.parts):
             checks.small_case(card.id)

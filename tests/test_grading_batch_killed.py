@@ -8,18 +8,16 @@ from pathlib import Path
 
 from grading.record import read_records
 from grading.sandbox import Limits
-from tests.grading_course import STEM, hand_in, here, with_answer  # noqa: F401 - a fixture
+from tests.grading_course import RIGHT, STEM, hand_in, here, with_answer  # noqa: F401 - a fixture
 from tests.test_grading_batch_pool import ROOT, alive, soon
 
-SLOW = "import time\ntime.sleep(0.7)\n"  # some hand-ins are still to come when the first is done
+SLOW = "import time\ntime.sleep(1.5)\n"  # in the answer's own cell, so that it is run: some hand-ins are still to come when two are done
 CLASS = [f"s{number:02}" for number in range(6)]
 
 
 def test_a_killed_run_goes_on_where_it_was(here, tmp_path):  # noqa: F811
     for student in CLASS:
-        notebook = with_answer()
-        notebook["cells"][0]["source"] += f"\n{SLOW}"
-        hand_in(tmp_path, student, notebook)
+        hand_in(tmp_path, student, with_answer(f"{RIGHT}\n{SLOW}"))
     command = [sys.executable, "-m", "tools.grade", "--root", str(tmp_path), "--workers", "1", "--seconds", "20", "--memory-mb", "512", "--released", str(tmp_path / "exercises"), "--no-database"]
     records = tmp_path / "grades" / STEM
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True) as program:

@@ -71,13 +71,18 @@ class Bare:
         return str(self.root / place[1:])
 
 
+def shown(line: str) -> str:
+    """A line as the table shows it: files by their place in the course, wherever that lay."""
+    return line.split("deepgen: ")[-1].replace(f"{COURSE}/", "").replace(f"{SPACED}/", "")[:300]
+
+
 def lab(bare: Bare, *options: str, course: str = COURSE, sees: str = "JupyterLab") -> tuple[str, str]:
     """(outcome, what the reader sees) of `make lab`; sees: a pattern of the line to quote, where it is not the page that opens."""
     _, said = bare.run(LAB, *options, course=course)
     answered = re.search(r"ANSWERED 200 (\d+)", said)
     line = next((line for line in said.splitlines() if re.search(sees, line)), "")
     outcome = f"answers on its port, {answered[1]} notebooks" if answered else "FAILED: " + said[-300:]
-    return outcome, line.split("deepgen: ")[-1][:300] if sees != "JupyterLab" else "the start page"
+    return outcome, shown(line) if sees != "JupyterLab" else "the start page"
 
 
 def message(bare: Bare, script: str, pattern: str, *options: str, course: str = COURSE) -> tuple[str, str]:
@@ -85,7 +90,7 @@ def message(bare: Bare, script: str, pattern: str, *options: str, course: str = 
     code, said = bare.run(script, *options, course=course)
     found = [line for line in said.splitlines() if re.search(pattern, line)]
     good = code and found and "Traceback" not in said
-    return ("stops with a message" if good else f"FAILED: {code}, {said[-400:]}"), (found or [""])[-1].replace("deepgen: ", "")[:300]
+    return ("stops with a message" if good else f"FAILED: {code}, {said[-400:]}"), shown((found or [""])[-1])
 
 
 def first_lab(bare: Bare) -> tuple[str, str]:

@@ -1,7 +1,4 @@
 """Two processes under torchrun learn the codebook of one process on the joint batch, and both the same; slips of the reduction are seen."""
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +6,7 @@ from safetensors.torch import load_file
 from torch import distributed
 
 from tests import codebook_process
+from tests.torchrun import finished
 
 SCRIPT = Path(codebook_process.__file__)
 pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.is_gloo_available()), reason="this PyTorch has no gloo")
@@ -17,11 +15,7 @@ pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What each of two processes ended with."""
-    folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(SCRIPT), str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"}  # PyTorch for Windows is built without libuv
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    folder = finished(tmp_path_factory.mktemp("ranks"), SCRIPT, processes=2)
     return [load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
 
 

@@ -1,6 +1,5 @@
 """Two processes under torchrun, of which one is killed in the middle of a write: the other ends with one clear sentence, and the next start goes on, bit for bit."""
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import distributed
 
 from tests import dying_process
 from tests.killed_training import EVERY, KINDS, N_UPDATES
+from tests.torchrun import torchrun as start
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix" or not (distributed.is_availa
 
 def torchrun(folder: Path, what: str) -> tuple[int, list[str]]:
     """Exit status, and what each process wrote to stderr."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--redirects", "3", "--log-dir", str(folder / f"log_{what}"),
-               str(Path(dying_process.__file__)), str(folder), what]
-    ran = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}, capture_output=True, text=True, timeout=300)
+    ran = start(dying_process.__file__, folder, what, processes=2, options=("--redirects", "3", "--log-dir", str(folder / f"log_{what}")))
     said = sorted((folder / f"log_{what}").rglob("stderr.log"), key=lambda path: path.parent.name)
     return ran.returncode, [path.read_text() for path in said]
 

@@ -1,7 +1,4 @@
 """Two processes under torchrun train an NVAE as one process does that takes the mean of both gradients by hand; slips of the exchange are seen."""
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +6,7 @@ from safetensors.torch import load_file
 from torch import distributed
 
 from tests import gradient_process
+from tests.torchrun import finished
 
 SCRIPT = Path(gradient_process.__file__)
 pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.is_gloo_available()), reason="this PyTorch has no gloo")
@@ -17,11 +15,7 @@ pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What each of two processes ended with."""
-    folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(SCRIPT), str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0", "TQDM_DISABLE": "1"}  # PyTorch for Windows is built without libuv
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    folder = finished(tmp_path_factory.mktemp("ranks"), SCRIPT, processes=2)
     return [load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
 
 

@@ -1,8 +1,5 @@
 """Four processes, and two, under torchrun train each kind of model as one process does on the joint batch; slips of the sharing are seen, and what does not fit together is named."""
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ from safetensors.torch import load_file
 from torch import distributed
 
 from tests import gradient_process, many_processes
+from tests.torchrun import finished
 
 SCRIPT = Path(many_processes.__file__)
 pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.is_gloo_available()), reason="this PyTorch has no gloo")
@@ -19,12 +17,7 @@ NEAR = 1e-10  # float64; relative above one
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4", str(SCRIPT), str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0", "TQDM_DISABLE": "1"}  # PyTorch for Windows is built without libuv
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return folder
+    return finished(tmp_path_factory.mktemp("ranks"), SCRIPT, processes=4)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tools.skip_guard import ALLOWED, is_allowed, read_allowed
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES, MAX_MEGABYTES = 250, 60  # megabytes of the whole course; three chapters took 32
 # Written in pieces, so that this file does not contain them: folders of one machine, and hosts that an installer decides on.
-FORBIDDEN = re.compile("|".join([r"(?<![\w.}])/" + "(?:work|farm|root)/", "/tm" + "p/[a-z]", "/hom" + r"e/\w", "/Use" + r"rs/\w", r"C:\\Us" + "ers",
+FORBIDDEN = re.compile("|".join([r"(?<![\w.}])/(?:[\w.-]+/)*" + "(?:work|farm|root)/", "/tm" + "p/[a-z]", "/hom" + r"e/\w", "/Use" + r"rs/\w", r"C:\\Us" + "ers",
                                  r"py" + r"pi\.org", "python" + "hosted", r"registry\.np" + "mjs", r"deb\." + "debian", "anaconda" + r"\.org"]))
 
 
@@ -48,7 +48,7 @@ def test_no_machine_path_and_no_package_host():
     assert found == {}
 
 
-@pytest.mark.parametrize("text", ["cd /wo" "rk/main", "see /tm" "p/x", "https://py" "pi.org/simple", "files.python" "hosted.org", "'/ro" "ot/.cache'",
+@pytest.mark.parametrize("text", ["cd /wo" "rk/main", '"/srv/student/wo' 'rk/x"', "see /tm" "p/x", "https://py" "pi.org/simple", "files.python" "hosted.org", "'/ro" "ot/.cache'",
                                   '"/hom' 'e/someone"', "/Use" "rs/someone"])
 def test_a_planted_path_or_host_is_found(text):
     assert forbidden(text)

@@ -85,7 +85,8 @@ def run(setting: Setting, chapters: list[str], jobs: int) -> dict:
     with tempfile.TemporaryDirectory() as name, neighbours(setting.busy):
         folder = Path(name)
         notebooks = copy(folder, setting.threads, chapters)
-        environment = os.environ | setting.environment | {"OMP_NUM_THREADS": str(setting.threads), "TQDM_DISABLE": "1", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | setting.environment | {"OMP_NUM_THREADS": str(setting.threads), "TQDM_DISABLE": "1", "PYTHONPATH": str(ROOT),
+                                                          "OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads sleep: the sums are the same, and other processes get on
         command = [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "tools.nbval_tolerance", "-n", str(jobs), "--dist", "loadscope", "--junitxml", f"{folder}/report.xml",
                    "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", str(ROOT / "pyproject.toml"), *map(str, notebooks)]
         begun = time.monotonic()

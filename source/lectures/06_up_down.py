@@ -628,13 +628,13 @@ order = torch.randperm(784, generator=G(13))
 features = {"pixels": lambda x: x,
             "h1": lambda x: dbn.features(x, 1), "h2": lambda x: dbn.features(x, 2),
             "h1 of shuffled pixels": lambda x: dbn.features(x[:, order], 1)}
-errors = {name: probe_errors(feature) for name, feature in features.items()}
-saved = {name: (errors["pixels"] - e).mean() for name, e in errors.items()}
+by_feature = {name: probe_errors(feature) for name, feature in features.items()}
+saved = {name: (by_feature["pixels"] - e).mean() for name, e in by_feature.items()}
 claim("F2", saved["h1"], above=0.02, says="share of errors that h1 saves")
 planted_error("F2", saved["h1 of shuffled pixels"], above=0.02, says="features of shuffled pixels")
 
 # %% tags=["label-probe-picture", "picture-F2", "rtol-0.1", "atol-0.01"]
-rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in errors.items()}
+rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in by_feature.items()}
 display(plots.up_down.estimates(rows, xlabel="share of test errors, 300 labels", digits=3,
                                 says="Errors of a linear classifier on each kind of features."))
 reveal("6.e", 1, "The second layer comes second: deeper is not always better.")
@@ -668,16 +668,16 @@ for W in (scrambled.recognition[0].W, scrambled.top.W):      # the same numbers,
 starts = {"the DBN": lambda rng: MLP.from_dbn(dbn, 10, rng=rng),
           "random": lambda rng: MLP((784, 500, 2000), 10, rng=rng),
           "the DBN, scrambled": lambda rng: MLP.from_dbn(scrambled, 10, rng=rng)}
-errors = {name: torch.tensor([fine_tuned(start, 100, seed) for seed in range(3)])
-          for name, start in starts.items()}
+by_start = {name: torch.tensor([fine_tuned(start, 100, seed) for seed in range(3)])
+            for name, start in starts.items()}
 
 # %% tags=["label-pretraining-claims", "claim-F3", "planted-F3", "atol-0.02"]
-saved = {name: (errors["random"] - e).mean() for name, e in errors.items()}
+saved = {name: (by_start["random"] - e).mean() for name, e in by_start.items()}
 claim("F3", saved["the DBN"], above=0.02, says="share of errors saved with 100 labels")
 planted_error("F3", saved["the DBN, scrambled"], above=0.02, says="the DBN's weights scrambled")
 
 # %% tags=["label-pretraining-picture", "picture-F3", "rtol-0.1", "atol-0.02"]
-rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in errors.items()}
+rows = {name: (e.mean().item(), e.std().item() / 3**0.5) for name, e in by_start.items()}
 plots.up_down.estimates(rows, xlabel="share of test errors, 100 labels", digits=3,
                         says="A network trained on 100 labels, from three starts.")
 

@@ -583,10 +583,10 @@ print(f"charged {charged(False):.3f}; with the update first {charged(True):.3f}"
 # %% tags=["label-v9", "claim-V9", "planted-V9"]
 beta = 0.25
 commitment = lambda z, e, ids: beta * vq_losses(z, e, ids).commitment
-on_encoder, on_codes = slopes(commitment)
-claim("V9", on_codes.abs().max(), below=1e-300, says="push of the commitment on the codes")
+pull, on_the_codes = slopes(commitment)
+claim("V9", on_the_codes.abs().max(), below=1e-300, says="push of the commitment on the codes")
 by_hand = 2 * beta * (z_e - z_q).T @ x
-claim("V9", worst(on_encoder, by_hand), below=1e-10, says="push on the encoder against 2β(z_e − e)")
+claim("V9", worst(pull, by_hand), below=1e-10, says="push on the encoder against 2β(z_e − e)")
 wrong_side = slopes(lambda z, e, ids: beta * (sg(z) - e[ids]).square().sum(1))
 planted_error("V9", wrong_side[1].abs().max(), below=1e-300, says="detach on the wrong side")
 both = slopes(lambda z, e, ids: beta * (z - e[ids]).square().sum(1))

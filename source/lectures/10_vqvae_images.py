@@ -59,9 +59,9 @@ def mse(x, y):
     return (x - y).square().mean()
 
 with torch.no_grad():
-    ids = model.encode(x_test)
-    again = model.decode(ids)
-    shuffled = model.decode(ids.flip(1))
+    test_maps = model.encode(x_test)
+    again = model.decode(test_maps)
+    shuffled = model.decode(test_maps.flip(1))
 claim("10.1", mse(x_test, again), below=0.012, says="squared error per pixel on test pictures")
 planted_error("10.1", mse(x_test, shuffled), below=0.012, says="the map upside down")
 
@@ -69,7 +69,7 @@ planted_error("10.1", mse(x_test, shuffled), below=0.012, says="the map upside d
 shown = [(y_test == k).nonzero()[0, 0].item() for k in range(10)]
 blank = model.decode(torch.arange(128)[:, None, None].expand(-1, 7, 7)).detach()
 ink = blank[:, 0, 8:20, 8:20].mean((1, 2))                      # what a map of this code alone paints
-display(plots.vq_images.code_maps(x_test[shown], ids[shown], again[shown], ink,
+display(plots.vq_images.code_maps(x_test[shown], test_maps[shown], again[shown], ink,
         says="Ten test digits, their maps (bright: a code that paints much ink), and what is decoded."))
 reveal("10.a", 2, "343 bits, well spent, tell strokes and their slant; the blur is what they do not tell.")
 
@@ -85,8 +85,8 @@ reveal("10.a", 2, "343 bits, well spent, tell strokes and their slant; the blur 
 
 # %% tags=["label-alone", "rtol-0.3", "atol-0.3"]
 windows = torch.nn.functional.unfold(x_test, 12, padding=4, stride=4).movedim(1, -1).flatten(0, 1)
-used = torch.bincount(ids.flatten(), minlength=128)
-mean_window = torch.zeros(128, 144).index_add_(0, ids.flatten(), windows) / used.clamp_min(1)[:, None]
+used = torch.bincount(test_maps.flatten(), minlength=128)
+mean_window = torch.zeros(128, 144).index_add_(0, test_maps.flatten(), windows) / used.clamp_min(1)[:, None]
 inky = torch.where(used > 100, mean_window.mean(1), -1).argsort(descending=True)[:48:3]
 alone = blank[inky, 0, 8:20, 8:20].flatten(1).clamp(0, 1)
 plots.image_grid(torch.cat([mean_window[inky], alone]), columns=16,
@@ -108,7 +108,7 @@ def edit(ids, row, column, code):
 
 with torch.no_grad():
     stroke = ink.argmax()
-    after, elsewhere = (model.decode(edit(ids, 2, column, stroke)) for column in (2, 4))
+    after, elsewhere = (model.decode(edit(test_maps, 2, column, stroke)) for column in (2, 4))
     change = (after - again).abs().mean((0, 1))                 # (28, 28), mean over test pictures
 
 # %% tags=["label-outside"]
@@ -136,7 +136,8 @@ plots.vq_images.edited(again[i, 0], after[i, 0], (4, 16, 4, 16),
                        says="One code of ink put on paper; framed: 12 x 12 pixels around the code.")
 
 # %% tags=["label-surgery", "rtol-0.5", "atol-0.5"]
-halves = torch.cat([ids[shown][:, :4], ids[shown].roll(1, 0)[:, 4:]], 1)   # two digits, a half of each
+upper, lower = test_maps[shown][:, :4], test_maps[shown].roll(1, 0)[:, 4:]
+halves = torch.cat([upper, lower], 1)                           # two digits, a half of each
 with torch.no_grad():
     sewn = model.decode(halves)
 plots.image_grid(torch.cat([again[shown], again[shown].roll(1, 0), sewn]).clamp(0, 1), columns=10,

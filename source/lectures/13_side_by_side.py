@@ -700,9 +700,9 @@ def seconds_per_thousand(m, n=20):
     return 1000 / n * (time.process_time() - start)
 
 seconds = {name: seconds_per_thousand(m) for name, m in models.items()}
-rows = {title[n]: [f"{m.n_parameters:,}", f"{m.measured.training_seconds:.0f}", seconds[n]]
+rows = {title[n]: [f"{m.n_parameters:,}", f"{m.measured.training_seconds:.0f}", f"{seconds[n]:.2g}"]
         for n, m in models.items()}
-plots.table(rows, columns=["parameters", "training, s", "1,000 samples, s"], digits=1)
+plots.table(rows, columns=["parameters", "training, s", "1,000 samples, s"])
 
 # %% [markdown]
 # A chain needs its thousand sweeps; a directed model needs one pass, an autoregressive prior one pass for each of 49 places. This is not in any likelihood, and often it decides.

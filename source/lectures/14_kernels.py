@@ -150,9 +150,10 @@ predict("14.c", "How many programs do 13 numbers need, and how many lanes of the
         ["3 programs, 1 lane", "4 programs, 3 lanes", "13 programs, none"])
 
 # %% tags=["label-double-run"]
-x, y = torch.arange(13.0), torch.full((13,), torch.nan)    # NaN: a number that nobody writes shows
-cost = double[(4,)](x, y, 13, BLOCK=4)
-claim("14.3", (y - 2 * x).abs().max(), below=1e-12, says="kernel against 2x")
+numbers = torch.arange(13.0)
+doubled = torch.full((13,), torch.nan)                     # NaN: a number that nobody writes shows
+cost = double[(4,)](numbers, doubled, 13, BLOCK=4)
+claim("14.3", (doubled - 2 * numbers).abs().max(), below=1e-12, says="kernel against 2x")
 print(cost)
 reveal("14.c", 1)
 plots.kernels.lanes(13, 4, other="0", says="Who owns which number; three lanes are masked.")
@@ -167,19 +168,19 @@ def unmasked(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     tl.store(y_ptr + i, 2 * tl.load(x_ptr + i))
 try:
-    unmasked[(4,)](x, y, 13, BLOCK=4)
+    unmasked[(4,)](numbers, doubled, 13, BLOCK=4)
 except OutOfBounds as error:
     print(error)
 
 # %% tags=["label-double-wrong-grid"]
-y = torch.full((13,), torch.nan)
-double[(3,)](x, y, 13, BLOCK=4)
-planted_error("14.3", y.isnan().sum(), below=1, says="three programs: numbers never written")
+doubled = torch.full((13,), torch.nan)
+double[(3,)](numbers, doubled, 13, BLOCK=4)
+planted_error("14.3", doubled.isnan().sum(), below=1, says="three programs: numbers never written")
 @jit
 def crowd(x_ptr, y_ptr, BLOCK: tl.constexpr):
     tl.store(y_ptr, tl.sum(tl.load(x_ptr + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK))))
 try:
-    crowd[(3,)](x, y, BLOCK=4)
+    crowd[(3,)](numbers, doubled, BLOCK=4)
 except Race as error:
     print(error)
 
@@ -499,16 +500,19 @@ in_triton(calls)
 # %% tags=["label-cpu-candidates"]
 from deepgen_lib import gibbs_half_step, nearest_code
 rng = G(0)
-v, c = (torch.rand(500, 784, generator=rng) < 0.2).float(), torch.zeros(500)
-W = torch.randn(784, 500, generator=rng) / 10
-z, codes = torch.randn(8192, 64, generator=rng), torch.randn(2048, 64, generator=rng)
+chains, bias = (torch.rand(500, 784, generator=rng) < 0.2).float(), torch.zeros(500)
+weights = torch.randn(784, 500, generator=rng) / 10
+vectors, book = torch.randn(8192, 64, generator=rng), torch.randn(2048, 64, generator=rng)
 step, search = "half-step, 500 chains", "nearest of 2,048 codes"
-as_written = {step: lambda: (torch.rand(500, 500, generator=rng) < torch.sigmoid(v @ W + c)).float(),
-              search: lambda: torch.cdist(z, codes).argmin(1)}
-tuned = {step: lambda: gibbs_half_step(v, W, c, rng), search: lambda: nearest_code(z, codes)}
-room, pieces = [torch.empty(500, 500), torch.empty(512, 2048)], z.split(512)      # memory that is there
-product = {step: lambda: torch.mm(v, W, out=room[0]),
-           search: lambda: [torch.mm(piece, codes.T, out=room[1]) for piece in pieces]}
+uniform = lambda: torch.rand(500, 500, generator=rng)
+as_written = {step: lambda: (uniform() < torch.sigmoid(chains @ weights + bias)).float(),
+              search: lambda: torch.cdist(vectors, book).argmin(1)}
+tuned = {step: lambda: gibbs_half_step(chains, weights, bias, rng),
+         search: lambda: nearest_code(vectors, book)}
+room = [torch.empty(500, 500), torch.empty(512, 2048)]     # memory that is there
+pieces = vectors.split(512)
+product = {step: lambda: torch.mm(chains, weights, out=room[0]),
+           search: lambda: [torch.mm(piece, book.T, out=room[1]) for piece in pieces]}
 
 # %% tags=["label-cpu-agree"]
 same = (as_written[search]() == tuned[search]()).double().mean()

@@ -5,6 +5,7 @@
 
 trace     one run of the tests: which of them run which line, and how long each takes
 run       every mutant in a fork of its own (mutation_run.py) against the tests that run its statement, fastest first; a mutant that hangs is caught by time
+fresh     mutants that were drawn after the tests had been written for the first ones, and that get none: what the tests would kill unseen
 control   the tests that killed, without a mutant: they must pass
 publish   results/mutation.{json,md}
 
@@ -26,11 +27,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mutants import Mutant, draw, mutants_of
-from mutation_report import explanations, publish_all
+from mutation_report import LIGHT, explanations, publish_all
 from mutation_run import ROOT, Job, Verdict, preload, verdicts, write_line
 
 PACKAGE = ROOT / "deepgen_lib"
-LIGHT = ("plots", "checks", "widgets", "typed", "ranking", "progress_page")
 SLOW = re.compile(r"test_(binder|browser|chapter_kernels|chapter_widgets|grading|instructors|pdf|private|site|tour|imports|other_systems|nbgrader|setup|release|repository|workspace|published|fuzz|"
                   r"kills|mutation)")
 INTERPRETER = {"TRITON_INTERPRET": "1", "DEEPGEN_KERNELS": "triton"}
@@ -38,7 +38,7 @@ ELSEWHERE = {part: ["tests/test_processes.py", "tests/test_gradient_processes.py
              for part in (".processes", ".codebook", ".rbm_training", ".kernels.cd_", ".kernels.sweeps", ".gradient_training", ".checkpoint")}  # their tests start processes, which no trace sees
 HOME_FILES, NEXT_FILES, SECONDS = 3, 8, 20.0  # test files tried first, and then; of those the quickest tests that took so long in the trace
 PATIENCE = 120.0  # seconds that a fork may take beside its tests on a busy machine
-STEPS = ["trace", "run", "control", "publish"]
+STEPS = ["trace", "run", "fresh", "control", "publish"]
 
 
 def share(module: str) -> float:
@@ -138,9 +138,15 @@ def groups(mutant: Mutant, traced: Traced, only: set[str]) -> list[Group]:
     return [g for g in [*found, *([interpreted] if ".kernels." in mutant.module else [])] if g.tests]
 
 
-def run(folder: Path, mutants: list[Mutant], workers: int, only: set[str] = frozenset()) -> None:
+def fresh(folder: Path, n: int, seed: int, tried: set[tuple], workers: int) -> None:
+    """The first n mutants of another seed that are not among those tried, into folder/fresh."""
+    others = [m for m in drawn(folder / "fresh", 0, seed + 1) if m.key not in tried]
+    run(folder / "fresh", others[:n], workers, trace_in=folder)
+
+
+def run(folder: Path, mutants: list[Mutant], workers: int, only: set[str] = frozenset(), trace_in: Path | None = None) -> None:
     """Every mutant that has no verdict yet, into folder/verdicts.jsonl; with `only` what survived, against the tests of these files alone."""
-    before, traced, known = {tuple(r["key"]): r for r in read(folder)}, Traced(folder), explanations()
+    before, traced, known = {tuple(r["key"]): r for r in read(folder)}, Traced(trace_in or folder), explanations()
     waiting = {}
     for i, mutant in enumerate(mutants):
         old = before.get(mutant.key)
@@ -190,19 +196,22 @@ def forget_survivors(folder: Path) -> None:
 
 
 def control(folder: Path) -> None:
-    """Tests that killed pass without a mutant; a kill by one that does not is taken back."""
-    tests, traced = sorted({r["by"] for r in read(folder) if r["by"].startswith("tests/test_")}), Traced(folder)
-    source = (PACKAGE / "rbm.py").read_text(encoding="utf-8")
-    limit = PATIENCE + 4 * sum(traced.seconds.get(t, 1.0) for t in tests)
-    for _, verdict in verdicts([Job("control", "deepgen_lib.rbm", source, tests, limit)], traced.seconds, folder / "work", 1):
-        print(f"control: {len(tests)} tests without a mutant: {verdict}")
-        assert verdict.outcome == "survived" and not verdict.by, f"mutation: {verdict.by} fails without a mutant; its kills are void"
+    """Tests that killed pass without a mutant; a kill by one that does not is void."""
+    traced, source = Traced(folder), (PACKAGE / "rbm.py").read_text(encoding="utf-8")
+    killers = {r["by"] for r in [*read(folder), *read(folder / "fresh")]}
+    for start, variables in (("tests/test_", {}), ("tests/interpreted/", INTERPRETER)):
+        tests = sorted(test for test in killers if test.startswith(start))
+        limit = PATIENCE + 4 * sum(traced.seconds.get(t, 10.0) for t in tests)
+        for _, verdict in verdicts([Job("control", "deepgen_lib.rbm", source, tests, limit, variables)] if tests else [], traced.seconds, folder / "work", 1):
+            print(f"control: {len(tests)} tests without a mutant: {verdict}")
+            assert verdict.outcome == "survived" and not verdict.by, f"mutation: {verdict.by} fails without a mutant; its kills are void"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("steps", nargs="*", default=STEPS, help=", ".join(STEPS))
     parser.add_argument("--mutants", type=int, default=580)
+    parser.add_argument("--fresh", type=int, default=150, help="how many the step of that name tries")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--redo", action="store_true", help="try the survivors again, with everything")
@@ -214,14 +223,16 @@ def main() -> None:
         trace(folder, given.workers)
     if given.redo:
         forget_survivors(folder)
-    if {"run", "control"} & set(given.steps):
+    if {"run", "fresh", "control"} & set(given.steps):
         preload()
     if "run" in given.steps:
         run(folder, drawn(folder, given.mutants, given.seed), given.workers, set(given.only))
+    if "fresh" in given.steps:
+        fresh(folder, given.fresh, given.seed, {m.key for m in drawn(folder, given.mutants, given.seed)}, given.workers)
     if "control" in given.steps:
         control(folder)
     if "publish" in given.steps:
-        new = publish_all(read(folder), {m.key for m in drawn(folder, given.mutants, given.seed)}, given.seed, folder / "notebooks.json")
+        new = publish_all(read(folder), {m.key for m in drawn(folder, given.mutants, given.seed)}, given.seed, folder / "notebooks.json", read(folder / "fresh"))
         print(*(r["key"] for r in new), sep="\n")
     sys.exit(bool(new))
 

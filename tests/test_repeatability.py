@@ -1,6 +1,7 @@
 """The script that runs the notebooks again in other settings counts a cell that differs, and changes nothing but the number of threads."""
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import repeatability
+
+ONE = {"setting": "as built", "date": "2026-01-01", "python": "3.11", "torch": "2.13", "numpy": "2.4", "notebooks": 2, "cells": 10, "different": ["a"]}
 
 
 @pytest.fixture
@@ -36,7 +39,15 @@ def test_the_number_of_threads_is_all_that_changes(course, tmp_path):
 def test_a_cell_that_differs_is_counted_by_name(course):
     found = repeatability.run(repeatability.SETTINGS["2 threads"], ["01"], jobs=1)
     assert (found["notebooks"], found["cells"]) == (1, 2) and found["said"]
-    assert len(found["different"]) == 1 and "Cell 0" in found["different"][0]  # says 2 now, and the committed output says 1
+    assert found["different"] == ["notebooks/01_small: Cell 0"] and not found["broke off"]  # says 2 now, and the committed output says 1
+
+
+def test_a_run_that_breaks_off_is_counted_and_says_why(course, monkeypatch):
+    monkeypatch.setattr(repeatability, "code_cells", lambda notebook: [1, 2, 3])  # as if a worker had died before the last
+    found = repeatability.run(repeatability.SETTINGS["as built"], ["01"], jobs=1)
+    assert "2 of 3 cells" in found["broke off"]
+    assert [row[-1] for row in repeatability.table([ONE | {"broke off": "exit status 3"}])] == [1]
+    assert "broke off, exit status 3" in repeatability.notes([ONE | {"broke off": "exit status 3"}])
 
 
 def test_neighbours_are_busy_and_go_away():
@@ -47,5 +58,29 @@ def test_neighbours_are_busy_and_go_away():
 
 
 def test_the_table_has_a_line_for_each_setting_and_versions():
-    one = {"setting": "as built", "python": "3.11", "torch": "2.13", "numpy": "2.4", "notebooks": 2, "cells": 10, "different": ["a"]}
-    assert repeatability.table([one, one, one | {"setting": "2 threads", "different": []}]) == [("as built", 2, "3.11", "2.13", "2.4", "2", 20, 2), ("2 threads", 1, "3.11", "2.13", "2.4", "2", 10, 0)]
+    found = repeatability.table([ONE, ONE, ONE | {"setting": "2 threads", "different": []}])
+    assert found == [("as built", 2, "3.11", "2.13", "2.4", "2", 20, 2, 0, 0), ("2 threads", 1, "3.11", "2.13", "2.4", "2", 10, 0, 0, 0)]
+
+
+def test_what_was_mended_is_still_counted(monkeypatch):
+    monkeypatch.setattr(repeatability, "MENDED", {"a": "it drew in float32"})
+    assert repeatability.table([ONE])[0][-3:] == (1, 1, 0)
+    assert "different: 1" in repeatability.notes([ONE]) and "Mended: it drew in float32" in repeatability.notes([ONE])
+
+
+@pytest.mark.parametrize("setting, about", [("older versions", {"torch": "2.13.0", "numpy": "2.1.0"}), ("older versions", {"torch": "2.11.0", "numpy": "2.10.0"}), ("newer versions", {"python": "3.11.7"})])
+def test_a_setting_that_is_not_there_is_refused(setting, about):
+    with pytest.raises(ValueError, match="expected .*; run it with an interpreter that has them"):
+        repeatability.kernels_of(repeatability.SETTINGS[setting], about)
+
+
+def test_the_oldest_versions_are_those_that_are_declared():
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {f"{name}>={version}" for name, version in repeatability.SETTINGS["older versions"].versions.items()} <= set(declared)
+
+
+def test_plain_kernels_are_plain(monkeypatch):
+    assert repeatability.kernels_of(repeatability.SETTINGS["plain CPU kernels"], {}) == "DEFAULT"
+    monkeypatch.setitem(repeatability.SETTINGS, "others", repeatability.Setting(environment={"ATEN_CPU_CAPABILITY": "no such"}))
+    with pytest.raises(ValueError, match="does not heed"):
+        repeatability.kernels_of(repeatability.SETTINGS["others"], {})

@@ -1,12 +1,12 @@
 """Trainings to be killed: one of each kind, small, with a checkpoint every second update.
 
-`run` is what the process does. in_write: it kills itself while it writes a checkpoint, with half the bytes there, or with all of them under the other name.
+`run` is what the process does, and what it tells: "training", then each step as it begins, with the updates made so far, then "done". in_write: it kills itself while it
+writes a checkpoint, with half the bytes there, or with all of them under the other name.
 """
 from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -72,12 +72,13 @@ def nvae(rng: torch.Generator) -> tuple[fitting.Trainer, Tensor]:
 KINDS: dict[str, Callable[[torch.Generator], tuple[fitting.Trainer, Tensor]]] = {kind.__name__: kind for kind in (rbm, dbn, vae, vqvae, nvae)}
 
 
-def train(kind: str, checkpoint: Path | None, *, pause: float = 0.0) -> torch.nn.Module:
-    """The network after all updates."""
+def train(kind: str, checkpoint: Path | None, *, tell: Callable[[object], None] = lambda said: None) -> torch.nn.Module:
+    """The network after all updates. Tells "training", and ("update", done) before every update."""
     trainer, data = KINDS[kind](torch.Generator().manual_seed(0))
     fitting.CHECKPOINT_EVERY = EVERY
     update = trainer.update
-    trainer.update = lambda *given: (time.sleep(pause), update(*given))
+    trainer.update = lambda batch, fraction, rng: (tell(("update", round(fraction * N_UPDATES))), update(batch, fraction, rng))
+    tell("training")
     fitting.fit(trainer, data, n_updates=N_UPDATES, batch_size=BATCH, checkpoint=checkpoint, rng=torch.Generator().manual_seed(5))
     return trainer.model
 
@@ -95,12 +96,23 @@ def die_in_write(how: str, write: int) -> None:
     checkpoints.os.replace = dying
 
 
-def run(kind: str, path: Path, *, pause: float, in_write: tuple[str, int] | None, tell: Connection) -> None:
-    """The process that is to be killed; it says "training" when it has begun and "done" at the end. in_write: (how, which of its writes)."""
+def tell_writes(tell: Callable[[object], None]) -> None:
+    """("write", done) before every write of a checkpoint, ("kept", done) after it."""
+    save = fitting.save_run
+
+    def telling(*given, done: int, **named) -> None:
+        tell(("write", done))
+        save(*given, done=done, **named)
+        tell(("kept", done))
+    fitting.save_run = telling
+
+
+def run(kind: str, path: Path, *, in_write: tuple[str, int] | None, tell: Connection) -> None:
+    """The process that is to be killed. in_write: (how, which of its writes)."""
     os.environ["TQDM_DISABLE"] = "1"
     torch.set_num_threads(1)
     if in_write:
         die_in_write(*in_write)
-    tell.send("training")
-    train(kind, path, pause=pause)
+    tell_writes(tell.send)
+    train(kind, path, tell=tell.send)
     tell.send("done")

@@ -3,15 +3,19 @@
     python3 tools/course.py bench jupyter_states             all lectures
     python3 tools/course.py bench jupyter_states 02 08       these alone; the others keep their rows
 
-Each lecture goes through five laps in one folder, its printed numbers and words compared with the committed ones as `make test` compares them:
-  interrupted   every cell that still runs at a moment drawn for it (0.3 to 6 s) is interrupted, and run again;
+Each lecture goes through six laps in one folder, its printed numbers and words compared with the committed ones as `make test` compares them:
+  interrupted   every cell that still runs at a moment drawn for it (0.3 to 6 s) is interrupted, and run again; what the others then say is judged, too (beside);
   killed        in the last fifth a cell that still runs at its moment loses its kernel without a warning; the next lap is "restart and run all" in the same folder;
                 and, where a second run changed what follows, once more with every cell run once;
-  twice         every cell is run twice in a row (in the same lap; those above 10 s once: interrupted, they were run again already);
+  twice         every cell is run twice in a row (in the same lap; those above 10 s once: interrupted, they were run again already; where "killed" had to be run
+                once more, the first runs of this lap are counted here as "after");
   back          then all quick cells once more from the last to the first: a reader who scrolls up and runs a cell again;
-  middle        a new kernel, the set-up cell, and then the second half alone.
+  middle        a new kernel, the set-up cell, and then the second half alone;
+  end           restart and run all, after all of this.
 Outcomes: same; meant (MEANT says why another output is right); said (an exception, for example a NameError); silent (something else is printed and nothing says so). After
 every lap the folder may hold the file of progress alone.
+
+The exit status is 1 where a silent cell has no reason in REASONS, where restart and run all gives something else, or where another file is left in the folder.
 """
 import argparse
 import json
@@ -34,9 +38,10 @@ from tools.sources import code_cells, find_sources, read_notebook, tags_of
 
 QUICK, LONG = 2.0, 10.0  # seconds; the laps "back" and "middle" leave out what is not quick, "twice" what is long
 MEANT = {("00_start_here", "progress"): "shows what this reader has done so far", ("00_start_here", "hint-0-1"): "every run gives the next hint"}
-LAPS = ("interrupted", "killed", "twice", "back", "middle")
-COLUMNS = ("chapter", "cells", "interrupted and run again", "killed in cell", "restart, run all", "run twice", "run again from below", "second half alone", "files left")
-
+COLUMNS = ("chapter", "cells", "interrupted and run again", "the others of that lap", "killed in cell", "restart, run all", "run twice", "run again from below", "second half alone",
+           "at last: restart, run all", "files left")
+WHOLE = ("killed", "end")  # laps of restart and run all, which no reason excuses
+ENDS = ("same", "meant", "said", "silent")
 
 DRAWS = "draws on from a generator of the chapter: another sample of the same size"
 REASONS = {
@@ -44,7 +49,6 @@ REASONS = {
     ("03_log_z", "ais-against-one-step"): DRAWS, ("04_dbn_stacking", "d3-planted"): DRAWS, ("04_dbn_stacking", "d3-picture"): "shows the network that d3-planted drew",
     ("04_dbn_stacking", "s1-planted"): DRAWS, ("04_dbn_stacking", "d5"): DRAWS, ("11_nvae_architecture", "deaf-claim"): "its network is drawn from PyTorch's own generator",
 }
-NAMES = "reads a name that a later cell gave another meaning"
 
 
 class Event(NamedTuple):
@@ -124,18 +128,36 @@ def chapter(notebook: Path, folder: Path, seed: int) -> dict:
         kernel.restart()
         kernel.run(cells[0].source)
         more += [judge("middle", cell, kernel.run(cell.source)) for cell in cells[len(cells) // 2:] if seconds[cell.id] < QUICK]
+        kernel.restart()
+        more += [judge("end", cell, kernel.run(cell.source)) for cell in cells]
         stale += kernel.stale()
     found = [event._replace(outcome="meant") if event.outcome == "silent" and (notebook.stem, event.cell) in MEANT else event for event in events + more]
-    return {"cells": len(cells), "killed in": killed_in, "stale": sorted(set(stale)), "events": [list(event) for event in found], "not quick": len(cells) - len(quick)}
+    return {"cells": len(cells), "not quick": [cell.id for cell in cells if cell not in quick], "killed in": killed_in, "stale": sorted(set(stale)),
+            "same": Counter(event.lap for event in found if event.outcome == "same"), "events": [list(event) for event in found if event.outcome != "same"]}
 
 
 def row(name: str, found: dict) -> tuple:
     def counted(lap: str) -> str:
-        kinds = Counter(outcome for at, _, outcome, _ in found["events"] if at == lap)
-        return ", ".join(f"{kinds[kind]} {kind}" for kind in ("same", "meant", "said", "silent") if kinds[kind]) or "none"
-    kept = [name for name in found["stale"] if not name.startswith("tmp/")]
+        kinds = Counter(outcome for at, _, outcome, _ in found["events"] if at == lap) + Counter(same=found["same"].get(lap, 0))
+        return ", ".join(f"{kinds[kind]} {kind}" for kind in ENDS if kinds[kind])
+    after, kept = counted("after"), kept_files(found)
     temporary = len(found["stale"]) - len(kept)
-    return (name, found["cells"], counted("interrupted"), found["killed in"], *map(counted, LAPS[1:]), ", ".join(kept + [f"{temporary} in the folder for temporary files"] * bool(temporary)) or "none")
+    return (name, found["cells"], counted("interrupted") or "none", counted("beside"), found["killed in"], counted("killed"), counted("twice") + bool(after) * f"; first runs: {after}",
+            counted("back"), counted("middle"), counted("end") or "not run", ", ".join(kept + [f"{temporary} in the folder for temporary files"] * bool(temporary)) or "none")
+
+
+def kept_files(found: dict) -> list[str]:
+    return [name for name in found["stale"] if not name.startswith("tmp/")]
+
+
+def faults(raw: dict[str, dict]) -> list[str]:
+    """What must not be, in words."""
+    wrong = []
+    for name, found in raw.items():
+        wrong += [f"{name}, cell {cell} ({lap}): {detail}" for lap, cell, outcome, detail in found["events"]
+                  if lap in WHOLE and outcome != "meant" or outcome == "silent" and (name, cell) not in REASONS]
+        wrong += [f"{name} leaves {file}" for file in kept_files(found)]
+    return wrong
 
 
 def main() -> None:
@@ -153,23 +175,29 @@ def main() -> None:
     raw = dict(sorted(raw.items()))
     publish("jupyter_states", "Kernels interrupted, killed and run out of order", COLUMNS, [row(*item) for item in raw.items()], about=machine("ipykernel", "jupyterlab"),
             raw={"chapters": raw, "seed": given.seed}, notes=notes(raw))
+    sys.exit(bool(faults(raw)))
 
 
 def notes(raw: dict[str, dict]) -> str:
-    """What the outcomes mean, and every silent cell with its reason."""
-    lines = []
+    """What the outcomes mean, what went wrong, and every silent cell with its reason. A row whose run was another one has a remark, which goes when it is run again."""
+    wrong, lines = faults(raw), []
     for name, found in raw.items():
         laps = {}
         for lap, cell, outcome, detail in found["events"]:
-            if outcome == "silent" and lap in LAPS:
+            if outcome == "silent":
                 laps.setdefault(cell, ([], detail))[0].append(lap)
-        for cell, (where, detail) in laps.items():
-            reason = REASONS.get((name, cell)) or (NAMES if where == ["back"] else "NOT EXPLAINED")
-            lines.append(f"- {name}, cell {cell} ({', '.join(where)}): {reason}. {detail[:140]}")
+        lines += [f"- {name}, cell {cell} ({', '.join(where)}): {REASONS.get((name, cell), 'NOT EXPLAINED')}. {detail[:140]}" for cell, (where, detail) in laps.items()]
+    failed = [f"{name}, {cell} ({detail[:100]})" for name, found in raw.items() for lap, cell, outcome, detail in found["events"] if (lap, outcome) == ("interrupted", "said")]
+    older = [name for name, found in raw.items() if "end" not in found["same"]]
     return "\n".join([
-        "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError. Silent: something else is printed without a word. After each of them *restart and run all* "
-        "gives what is committed; chapter 0 says so to the reader. An interrupt while a package is loaded for the first time (PyTorch in the set-up cell, sympy, which PyTorch loads when it first needs it) "
-        "leaves it half loaded: the cell then says so with an AttributeError until the kernel is restarted. What a killed kernel leaves in the system's folder for temporary files no run reads.", "",
+        "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError. Silent: something else is printed without a word. "
+        "Not explained, not as committed after *restart and run all*, or left in the folder: " + ("FAILED: " + "; ".join(wrong) if wrong else "nothing") + ".", "",
+        "An interrupt while a package is loaded for the first time (PyTorch in the set-up cell; sympy, Triton and PyTorch's own compiler, which it loads when it first needs them) can leave it half loaded; "
+        "the cell then fails until the kernel is restarted. Second runs that failed after an interrupt: " + ("; ".join(failed) or "none") + ". (DeadKernel: the kernel ended by itself.) What a killed "
+        "kernel leaves in the system's folder for temporary files no run reads. Which cells are quick enough for the laps from below and of the second half depends on how busy the machine is.", "",
+        *(["Rows without a last lap were measured before the script had one. Their *restart and run all* follows the kill (each cell was then run a second time at once), or, where first "
+           f"runs of the lap \"twice\" are listed, that lap: {', '.join(older)}.", ""] if older else []),
+        *(f"{name}: {found['remark']}." for name, found in raw.items() if "remark" in found), "",
         "Silent cells:", "", *(lines or ["none"])])
 
 

@@ -2,6 +2,7 @@
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -86,20 +87,57 @@ def test_a_slow_frame_is_interrupted_and_the_next_move_draws(tmp_path):
 
 def test_the_start_page_keeps_its_numbers_whatever_is_done_to_its_kernel(tmp_path):
     found = jupyter_states.chapter(ROOT / "notebooks/00_start_here.ipynb", tmp_path, 1)
-    events = [jupyter_states.Event(*event) for event in found["events"]]
-    assert found["stale"] == [] and {event.lap for event in events} >= {"killed", "twice", "back", "middle"}
-    assert [event for event in events if event.outcome == "silent"] == []
-    assert [event for event in events if event.lap in ("killed", "twice") and event.outcome == "said"] == []
+    assert found["stale"] == [] and set(found["same"]) >= {"killed", "twice", "back", "middle", "end"} and found["same"]["end"] >= found["cells"] - 1
+    assert [event for event in found["events"] if event[2] == "silent" or event[2] == "said" and event[0] != "middle"] == []
+    assert jupyter_states.faults({"00_start_here": found}) == []
 
 
 CELLS = {"start": ("x = 1.0", ""), "shown": ("print(x)", "1.0\n"), "later": ("x = 2.0; print(x)", "2.0\n"), "more": ("total = globals().get('total', 0) + 1; print(total)", "1\n"),
          "file": ("open('left', 'w').close()", ""), "needs": ("print(y)", "3.0\n")}
+STOPPED = {"start": ("import time; begun = 0", ""), "slow": ("begun += 1; time.sleep(1)", ""), "count": ("print(begun)", "1\n"), **{name: ("print(2)", "2\n") for name in ("a", "b", "c")}}
+
+
+def planted(folder, cells) -> dict:
+    """All laps of a notebook of these cells: name -> (source, what it prints)."""
+    found = [nbformat.v4.new_code_cell(source, id=name, outputs=[nbformat.v4.new_output("stream", text=text)] if text else []) for name, (source, text) in cells.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=found), folder / "planted.ipynb")
+    return jupyter_states.chapter(folder / "planted.ipynb", folder / "folder", 1)
 
 
 def test_what_stays_wrong_without_a_word_is_seen(tmp_path):
-    cells = [nbformat.v4.new_code_cell(source, id=name, outputs=[nbformat.v4.new_output("stream", text=text)] if text else []) for name, (source, text) in CELLS.items()]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "planted.ipynb")
-    found = jupyter_states.chapter(tmp_path / "planted.ipynb", tmp_path / "folder", 1)
-    odd = {(lap, cell, outcome) for lap, cell, outcome, _ in found["events"] if outcome != "same" and lap in ("twice", "back")}
+    found = planted(tmp_path, CELLS)
+    odd = {(lap, cell, outcome) for lap, cell, outcome, _ in found["events"] if lap in ("twice", "back")}
     assert odd == {("twice", "more", "silent"), ("back", "more", "silent"), ("back", "shown", "silent"), ("twice", "needs", "said"), ("back", "needs", "said")}
     assert found["stale"] == ["left"]
+    wrong = jupyter_states.faults({"planted": found})
+    assert {line.split(":")[0] for line in wrong if ", cell needs" not in line} == {"planted, cell more (twice)", "planted, cell more (back)", "planted, cell shown (back)", "planted leaves left"}
+    assert any(line.startswith("planted, cell needs (end)") for line in wrong), "restart and run all does not give what is committed"
+
+
+def test_a_cell_that_goes_wrong_after_an_interrupt_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(jupyter_states, "moment", lambda chance: 0.4)
+    found = planted(tmp_path, STOPPED)
+    assert [event[:3] for event in found["events"] if event[0] in ("interrupted", "beside")] == [["beside", "count", "silent"]]
+    row = dict(zip(jupyter_states.COLUMNS, jupyter_states.row("planted", found)))
+    assert row["interrupted and run again"] == "1 same" and row["the others of that lap"] == "4 same, 1 silent"
+    assert any(line.startswith("planted, cell count (beside): ") for line in jupyter_states.faults({"planted": found}))
+    assert "- planted, cell count (beside" in jupyter_states.notes({"planted": found})
+
+
+KNOWN = ("01_gibbs_bound", "guessing")  # has a reason
+
+
+@pytest.mark.parametrize(("event", "stale", "status"), [
+    (["twice", KNOWN[1], "silent", ""], [], 0), (["back", "start", "silent", ""], [], 1), (["after", "start", "silent", ""], [], 1), (["back", "start", "said", "NameError"], [], 0),
+    (["end", KNOWN[1], "silent", ""], [], 1), (["killed", "start", "said", "NameError"], [], 1), (["end", "start", "meant", ""], [], 0),
+    (["end", "start", "meant", ""], ["tmp/left"], 0), (["end", "start", "meant", ""], ["left"], 1)], ids=str)
+def test_the_exit_status_is_one_where_something_is_wrong(event, stale, status, monkeypatch):
+    found = {"cells": 1, "killed in": "none", "stale": stale, "same": {"end": 1}, "events": [event]}
+    source = SimpleNamespace(stem=KNOWN[0], built=None)
+    published = []
+    for name, value in {"chapter": lambda *given: found, "find_sources": lambda kinds: [source], "publish": lambda *given, **named: published.append(named["notes"])}.items():
+        monkeypatch.setattr(jupyter_states, name, value)
+    monkeypatch.setattr(sys, "argv", ["jupyter_states.py"])
+    with pytest.raises(SystemExit) as end:
+        jupyter_states.main()
+    assert end.value.code == status and ("FAILED" in published[0]) == bool(status)

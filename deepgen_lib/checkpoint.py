@@ -78,6 +78,15 @@ def load_run(path: Path, trainer: Trainer, run: dict[str, str], rng: torch.Gener
     return done, order
 
 
+def make_folder(path: Path) -> None:
+    """The folder that a checkpoint goes into, made before anything is trained for it. Raises OSError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"fit: {path.parent}, the checkpoint's folder, could not be made ({error.strerror}), "
+                                   "expected a folder, or a free name in an open one; choose another place") from None
+
+
 def has_run(path: Path) -> bool:
     """Whether there is a checkpoint to go on from. With several processes path is then the last that all have; ValueError where they have none in common."""
     if n_processes() == 1:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .checkpoint import fingerprint, has_run, load_run, save_run
+from .checkpoint import fingerprint, has_run, load_run, make_folder, save_run
 from .processes import agree, n_processes, own_file, rank
 from .validate import require_count, require_rng
 
@@ -44,7 +44,7 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     """n_updates of the trainer on batches of data (N, ...); the last, smaller batch of an epoch is dropped.
 
     checkpoint: a .safetensors file, written every 1,000 updates and at the end; if it exists, the run goes on from it. A file of other options, another model
-    or other data is refused, and so is a damaged one (ValueError).
+    or other data is refused, and so is a damaged one (ValueError). Its folder is made first (OSError where it cannot be).
     watch(update, model) is called at updates 0, n/20, 2n/20, ..., n and its results are kept.
     """
     require_count("fit", "n_updates", n_updates)
@@ -56,6 +56,7 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     run = {"n_updates": str(n_updates), "batch_size": str(batch_size), "examples": str(len(data))}
     _agree(trainer, run, path)
     if path is not None:
+        make_folder(path)
         run["data"] = fingerprint(data)
         if has_run(path):
             done, order = load_run(path, trainer, run, rng)

@@ -112,3 +112,18 @@ def test_bad_input_is_refused_before_anything_is_trained(change, message):
     with pytest.raises(ValueError, match=message):
         fit(trainer, **(dict(data=DATA, n_updates=3, batch_size=10, rng=rng) | change))
     assert torch.equal(trainer.model.W, W)
+
+
+def test_the_checkpoints_folder_is_made_before_the_training(tmp_path, rng):
+    recorder, file, there = Recorder(), tmp_path / "shared/of all/run.safetensors", []
+    recorder.update = lambda *given: there.append(file.parent.is_dir())
+    fit(recorder, torch.zeros(10, 1), n_updates=2, batch_size=5, checkpoint=file, rng=rng)
+    assert there == [True, True] and file.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_trained(tmp_path, rng):
+    (tmp_path / "shared").write_text("a file, no folder")
+    recorder = Recorder()
+    with pytest.raises(OSError, match=r"fit: .*shared, the checkpoint's folder, could not be made \(.+\), expected .*; choose another place"):
+        fit(recorder, torch.zeros(10, 1), n_updates=2, batch_size=5, checkpoint=tmp_path / "shared/run.safetensors", rng=rng)
+    assert recorder.batches == []

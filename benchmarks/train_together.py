@@ -1,9 +1,10 @@
 """Train a model of this library on all the processes that torchrun starts: a program to begin your own with. reference/cluster.md says how to start it on several machines.
 
-    torchrun --standalone --nproc-per-node 2 benchmarks/train_together.py vae --updates 2000 --checkpoint vae.safetensors
-    python3 benchmarks/train_together.py vae --updates 2000             the same training in one process
+    .venv/bin/torchrun --standalone --nproc-per-node 2 benchmarks/train_together.py vae --updates 2000 --checkpoint vae.safetensors
+    .venv/bin/python benchmarks/train_together.py vae --updates 2000             the same training in one process
 
---batch is the joint batch; each process takes its part of it. The same command goes on from the last checkpoint. --measure FILE times a few updates instead (scaling.py).
+--batch is the joint batch; each process takes its part of it. The same command goes on from the last checkpoint. --model-file FILE keeps the trained parameters, for
+load_model. --measure FILE times a few updates instead (scaling.py).
 """
 import argparse
 import json
@@ -19,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor
 
-from deepgen_lib import DBN, RBM, AdamOptions, CDOptions, GradientTrainer, LabelledRBM, RBMTrainer, UpDownOptions, UpDownTrainer, ais_log_partition, base_rate, fit, load_mnist, processes
+from deepgen_lib import DBN, RBM, AdamOptions, CDOptions, GradientTrainer, LabelledRBM, RBMTrainer, UpDownOptions, UpDownTrainer, ais_log_partition, base_rate, fit, load_mnist
+from deepgen_lib import processes, save_model
 from deepgen_lib.codebook import Codebook
 from deepgen_lib.fitting import Trainer
 from deepgen_lib.nvae import NVAE
@@ -57,7 +59,7 @@ def rbm(n_hidden: int) -> Callable[[Tensor, torch.Generator], Trainer]:
 
 
 def dbn(x: Tensor, rng: torch.Generator) -> Trainer:
-    """Fine-tuning alone; the layers below would be trained first, greedy_dbn(own_share(x), ...)."""
+    """Fine-tuning alone, of random layers; they would be trained first, greedy_dbn(own_share(x), ...)."""
     network = DBN([RBM(784, 500, rng=rng), LabelledRBM(500, 10, 1000, rng=rng)]).requires_grad_(False).to(device())
     return UpDownTrainer(network, UpDownOptions())
 
@@ -146,10 +148,13 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=2000)
     parser.add_argument("--batch", type=int, help="the joint batch")
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--model-file", type=Path, help="where the first process saves the trained model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300, help="how long to wait for a process that does not answer")
     parser.add_argument("--measure", type=Path)
     given = parser.parse_args()
+    if given.model_file:
+        given.model_file.parent.mkdir(parents=True, exist_ok=True)  # now, not after hours
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     with processes.joined(seconds=given.seconds):
         if given.measure:
@@ -159,6 +164,8 @@ def main() -> None:
         trainer, share, rng = prepared(plan, given.seed)
         result = fit(trainer, share, n_updates=given.updates, batch_size=part_of(given.batch or plan.batch), checkpoint=given.checkpoint, rng=rng)
         if processes.rank() == 0:
+            if given.model_file:
+                save_model(given.model_file, trainer.model, notes={"model": given.model, "updates": str(result.n_updates)})
             print(f"{given.model}: {result.n_updates} updates, {result.n_updates - result.resumed_at} of them now, in {processes.n_processes()} processes")
 
 

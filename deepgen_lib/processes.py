@@ -108,7 +108,8 @@ def average_(values: list[Tensor], *, rows: int = 0) -> None:
 
 @contextmanager
 def joined(*, seconds: float = 300.0) -> Iterator[None]:
-    """In this block torchrun's processes are one job: NCCL between GPUs, gloo between CPUs. Without torchrun, or with one process, nothing happens.
+    """In this block torchrun's processes are one job: NCCL between GPUs (one for each process, else ValueError), gloo between CPUs. Without torchrun, or with one
+    process, nothing happens.
 
     seconds: how long an exchange waits for a process that does not answer. When one is lost the others end here, with exit status 1; one of them says who is
     missing and what to do.
@@ -116,12 +117,9 @@ def joined(*, seconds: float = 300.0) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    patience = timedelta(seconds=seconds)
+    patience, cuda = timedelta(seconds=seconds), _took_a_gpu()
     store, own, size = next(distributed.rendezvous("env://", timeout=patience))
     store = distributed.PrefixStore(_word(store, own, size, seconds), store)
-    cuda = torch.cuda.is_available() and distributed.is_nccl_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store.set(f"host {own}", socket.gethostname())
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", store=distributed.PrefixStore("exchange", store), rank=own, world_size=size, timeout=patience)
     before = signal.signal(signal.SIGTERM, _told_to_stop)
@@ -134,6 +132,17 @@ def joined(*, seconds: float = 300.0) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
         distributed.destroy_process_group()
+
+
+def _took_a_gpu() -> bool:
+    """Whether there are GPUs with NCCL; this process's own is then chosen. ValueError where the others leave it none."""
+    if not (torch.cuda.is_available() and distributed.is_nccl_available()):
+        return False
+    own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if own >= there:
+        raise ValueError(f"joined: more processes than GPUs on this machine ({there}), expected a GPU for each; start {there} (--nproc-per-node), or compute on the processors: CUDA_VISIBLE_DEVICES=")
+    torch.cuda.set_device(own)
+    return True
 
 
 def _exchange(collective: Callable, *given: object) -> None:

@@ -26,6 +26,30 @@ def test_alone_nothing_happens(monkeypatch):
     assert trainer.clock is None and "clock" not in trainer.state()
 
 
+@pytest.mark.parametrize("local_rank, n_gpus, chosen", [(0, 2, [0]), (1, 2, [1]), (0, 0, [])], ids=str)
+def test_each_process_takes_its_own_gpu(monkeypatch, local_rank, n_gpus, chosen):
+    taken = []
+    pretend_gpus(monkeypatch, local_rank, n_gpus, taken)
+    assert processes._took_a_gpu() is bool(chosen) and taken == chosen
+
+
+def test_more_processes_than_gpus_is_said_before_anything_is_waited_for(monkeypatch):
+    pretend_gpus(monkeypatch, 2, 2, taken := [])
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setattr(distributed, "rendezvous", lambda *given, **named: pytest.fail("waits for the others"), raising=False)
+    with pytest.raises(ValueError, match=r"joined: more processes than GPUs on this machine \(2\), expected a GPU for each; start 2 \(--nproc-per-node\), or .* CUDA_VISIBLE_DEVICES="):
+        with processes.joined(seconds=0.1):
+            pass
+    assert taken == []
+
+
+def pretend_gpus(monkeypatch, local_rank: int, n_gpus: int, taken: list[int]) -> None:
+    for name, found in (("is_available", lambda: n_gpus > 0), ("device_count", lambda: n_gpus), ("set_device", taken.append)):
+        monkeypatch.setattr(torch.cuda, name, found)
+    monkeypatch.setattr(distributed, "is_nccl_available", lambda: True, raising=False)
+    monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+
+
 @pytest.fixture
 def two(monkeypatch):
     """This process is the second of four."""

@@ -1,7 +1,7 @@
 """A simulated class of 200, graded by `make grade` in one command, behind walls or under limits alone.
 
-    python -m benchmarks.grading_class                   with bubblewrap, where it works
-    python -m benchmarks.grading_class --limits-alone    as on a machine without it
+    python3 benchmarks/grading_class.py                   with bubblewrap, where it works
+    python3 benchmarks/grading_class.py --limits-alone    as on a machine without it
 
 The hand-ins and what each must get come from tests/simulated_class.py. The course that grades is a copy; it, a server, another process and the folders
 where everybody may write stand around (tests/class_surroundings.py). A listing of the system's folders is made before and after.
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.harness import machine, publish
 from grading.record import Record, read_records
 from tests.class_surroundings import Surroundings, fingerprints, times
@@ -51,7 +52,7 @@ class Outcome(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.grading_class", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python3 benchmarks/grading_class.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limits-alone", action="store_true", help="as if bubblewrap and container engines were missing")
     parser.add_argument("--size", type=int, default=200, help="of the class; below 200 nothing is published")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Seconds for a hand-in: `make grade` against nbgrader autograde, and two workers against one, on the same notebooks and machine.
 
-    python -m benchmarks.grading_speed [--rounds 3]
+    python3 benchmarks/grading_speed.py [--rounds 3]
 
 Whole commands are timed, with all that they need to start: nbgrader a kernel for every notebook, make grade its workers. In every round each runs once.
 """
@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.harness import machine, publish
 from tests.grading_class import solved
 from tests.simulated_class import CHAPTERS
@@ -35,7 +36,7 @@ Load average in the rounds: {loads} on {cores} cores; a busy machine hides what 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.grading_speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python3 benchmarks/grading_speed.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args(arguments).rounds
     found: dict[str, list[tuple[float, float | None]]] = {"nbgrader autograde": [], "make grade, 1 worker": [], "make grade, 2 workers": []}

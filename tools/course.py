@@ -15,7 +15,8 @@
     grade    grade the notebooks in submitted/STUDENT/CHAPTER/, or in a platform's download (--zip)
     private  make graded variants of exercises in the folder DEEPGEN_PRIVATE, outside the repository
     report   make the class report of what was graded, without names, as a notebook in grades/
-    bench    measure the rows of the published table that a CPU can within an hour; or run the benchmark named first; "all": all of them
+    bench    measure the rows of the published table that a CPU can within an hour; or run the benchmark named first; "all": all but
+             fresh_machines (needs root), repeatability and train_together (need arguments)
 
 TORCH=cpu in the environment takes PyTorch's CPU build. Needs Python 3.11 or newer and nothing else.
 """
@@ -42,6 +43,7 @@ from tools.writing import trouble
 START_PAGE = "notebooks/00_start_here.ipynb"
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 PYTEST = ["-m", "pytest", "-p", "tools.skip_guard", "-n", "2", "--dist", "loadscope"]
+ONE_BY_ONE = {"fresh_machines", "repeatability", "train_together"}  # benchmarks that need root or arguments
 PYTEST_RUNS = [  # options and folders, one run after another
     ([], ["tests"]),
     (["--nbval", "-p", "tools.nbval_tolerance"], ["notebooks", "solutions"]),
@@ -127,15 +129,20 @@ def report(arguments):
     return run(environment.ensure(ROOT), "-m", "tools.report", *arguments, **QUIET)
 
 
+def benchmarks():
+    """Name -> what Python is given to run it: the files that are programs, and the folders."""
+    found = {path.stem: [path] for path in sorted((ROOT / "benchmarks").glob("*.py")) if '\nif __name__ == "__main__":' in path.read_text(encoding="utf-8")}
+    return found | {path.parent.name: ["-m", f"benchmarks.{path.parent.name}"] for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+
+
 def bench(arguments):
-    scripts = {path.stem: [path] for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "harness"}
-    scripts |= {path.parent.name: ["-m", f"benchmarks.{path.parent.name}"] for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+    scripts = benchmarks()
     arguments = arguments or ["published", "--measure"]
     if arguments[0] not in [*scripts, "all"]:
         raise environment.SetupError(f"no benchmark {arguments[0]!r}; expected one of {', '.join(scripts)}, or all.")
     python = environment.ensure(ROOT)
     environment.pip(python, "--quiet", "-r", "requirements-bench.lock", "-c", "requirements.lock", root=ROOT)
-    names = list(scripts) if arguments[0] == "all" else arguments[:1]
+    names = [name for name in scripts if name not in ONE_BY_ONE] if arguments[0] == "all" else arguments[:1]
     return first_failure(run(python, *scripts[name], *arguments[1:]) for name in names)
 
 

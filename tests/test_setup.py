@@ -1,5 +1,7 @@
 """`.venv` is made once, mended when it was interrupted or when what it was made from changed, and else left alone."""
 import ast
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,6 +131,41 @@ def test_an_old_python_is_told_so():
     pretend = f"import runpy, sys; sys.version_info = (3, 9, 0, 'final', 0); runpy.run_path({str(path)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
     assert done.returncode == 1 and "deepgen needs Python 3.11 or newer; this is 3.9" in done.stderr
+
+
+@pytest.fixture
+def made(tmp_path) -> Path:
+    """A course of our Makefile and our tools in a folder with a space, with an environment made by the Python that runs here."""
+    course = tmp_path / "a course"
+    shutil.copytree(ROOT / "tools", course / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Makefile", course)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", course / ".venv"], check=True)
+    return course
+
+
+def chosen(course: Path, *words: str) -> str:
+    """The Python that `make lab` would call."""
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHON", "MAKEFLAGS")}
+    shown = subprocess.run(["make", "-n", "--no-print-directory", "lab", *words], cwd=course, env=variables, capture_output=True, text=True, check=True).stdout
+    return shown.split(" tools/course.py lab")[0]
+
+
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("make"), reason="no make here, or Windows: python3 is taken there")
+def test_make_goes_on_with_the_python_that_was_chosen(made):
+    assert chosen(made) == ".venv/bin/python" and chosen(made, "PYTHON=python3.99") == "python3.99"
+    (made / ".venv/bin/python").unlink()
+    (made / ".venv/bin/python").symlink_to("python-that-an-update-removed")
+    assert chosen(made) == "python3"
+    shutil.rmtree(made / ".venv")
+    assert chosen(made) == "python3"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace the Python that is running")
+def test_an_environment_is_made_again_by_the_python_that_made_it(made):
+    code = "import sys; from pathlib import Path; from tools import environment; print(environment._base_python(Path('.venv')), sys.version_info[:2])"
+    inside, outside = (subprocess.run([python, "-c", code], cwd=made, capture_output=True, text=True, check=True, env=environment.clean_environment()).stdout.split(" ", 1)
+                       for python in (made / ".venv/bin/python", sys.executable))
+    assert inside[1] == outside[1] and not Path(inside[0]).is_relative_to(made) and Path(inside[0]).resolve() == Path(sys.executable).resolve()
 
 
 def test_a_second_call_waits_for_the_first(root, capsys):

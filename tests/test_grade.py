@@ -1,6 +1,9 @@
 """make grade, the command: zip in, points, summary and gradebooks out, in plain words; what cannot be met is said before anything is graded."""
 import csv
+import re
+import shlex
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -36,7 +39,7 @@ def test_from_a_download_to_gradebooks(course, capsys):
         archive.writestr("../escape.ipynb", "{}")
     assert run(course, "--zip", str(course / f"{STEM} submissions.zip")) == 0
     said = capsys.readouterr().out
-    for words in ("2 hand-ins new or changed", "its path leads out of the folder", "Graded 2 of 2 hand-ins", "Isolation: ", "1 derivations and discussions wait", "Look at  12 08_vae: the platform marks this as handed in late"):
+    for words in ("2 hand-ins new or changed", "its path leads out of the folder", "Graded 2 of 2 hand-ins", "Isolation: ", "1 derivations and discussions wait", f"cd {course} && ", f'make grade ARGS="--root {course}" again', "Look at  12 08_vae: the platform marks this as handed in late"):
         assert words in said, said
     with open(course / "grades/canvas.csv", encoding="utf-8", newline="") as lines:
         rows = list(csv.reader(lines))
@@ -83,3 +86,14 @@ def test_the_private_course_comes_first_where_it_has_the_chapter(course, monkeyp
     monkeypatch.setenv("DEEPGEN_PRIVATE", str(course / "mine"))
     found = grade.released_notebooks(course)
     assert found[STEM] == course / f"mine/exercises/{STEM}/{STEM}.ipynb" and found["02_rbm"] == ROOT / "exercises/02_rbm/02_rbm.ipynb"
+
+
+def test_formgrader_is_opened_in_the_folder_that_was_graded(tmp_path):
+    """make lab would show the clone's course; JupyterLab shows that of the folder it is started in, whose name may have spaces."""
+    assert "(make lab)" in grade._by_hand(ROOT) and "cd " not in grade._by_hand(ROOT)
+    course = tmp_path / "my private course"
+    said = grade._by_hand(course)
+    folder, jupyter = shlex.split(said.split("type  cd ")[1].split(" lab  and")[0])[::2]
+    assert folder == str(course) and jupyter == str(Path(sys.executable).with_name("jupyter")) and "make lab" not in said
+    again, = re.findall(r'make (grade) ARGS="([^"]*)" again', said)
+    assert grade._parser().parse_args(shlex.split(again[1])).root == course

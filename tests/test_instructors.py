@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def wrong_command(words: list[str], helped) -> str:
     if program in ("nbgrader", "dask"):
         options = [word.split("=")[0] for word in given if word.startswith("--")]
         return next((f"{program} {given[0]} has no {option}" for option in options if option not in PROGRAMS[program](given[0])), "")
+    if program == "jupyter":
+        return "" if find_spec(f"jupyter{given[0]}") else f"jupyter has no {given[0]}"
     return "" if program in OTHER else f"{program} is no program that this test knows"
 
 
@@ -82,7 +85,7 @@ def test_every_command_of_the_guide_exists(helped):
 
 @pytest.mark.parametrize("line, words", [
     ("make coffee", "no verb coffee"), ("make release CHAPTERS=01", "make release has no"), ('make grade ARGS="08 --zap x"', "make grade has no --zap"),
-    (".venv/bin/nbgrader export --tu=x", "nbgrader export has no --tu"), ("PYTHONPATH=. .venv/bin/dask worker x --nthread 1", "dask worker has no --nthread"), ("brew tea", "brew is no program"),
+    (".venv/bin/nbgrader export --tu=x", "nbgrader export has no --tu"), ("PYTHONPATH=. .venv/bin/dask worker x --nthread 1", "dask worker has no --nthread"), ("brew tea", "brew is no program"), (".venv/bin/jupyter laboratory", "jupyter has no laboratory"),
 ])
 def test_a_planted_command_is_found(line, words, helped):
     found, = commands(f"```\n{line}   # as said\n```\n")
@@ -104,6 +107,13 @@ def test_every_link_leads_somewhere():
 
 def test_readme_and_contributing_lead_here():
     assert all("INSTRUCTORS.md" in (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+
+
+def test_the_minutes_are_those_of_the_table():
+    table = [[int(part) for part in re.split(r"\s\+\s", cell)] for cell in re.findall(r"\| (\d+\s\+\s\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"))]
+    lecture, exercises = zip(*table)
+    assert len(table) == 14
+    assert f"{min(lecture)} to {max(lecture)} minutes for the lecture and {min(exercises)} to {max(exercises)} for the exercises" in GUIDE
 
 
 def test_the_late_policy_is_one(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"FAILED  {error}", file=sys.stderr)
         return 1
-    print(summary(outcome))
+    print(summary(outcome, options.root.resolve()))
     return 1 if any(_lost(record) for record in outcome.graded) else 0
 
 
@@ -85,7 +86,7 @@ def _whole_name(name: str, released: dict[str, Path]) -> str:
     return found[0]
 
 
-def summary(outcome: Outcome) -> str:
+def summary(outcome: Outcome, root: Path = ROOT) -> str:
     """Who was graded, how long it took, what there is to look at, and where files lie."""
     graded, records = outcome.graded, outcome.records
     each = f" in {outcome.seconds:.0f} s ({outcome.seconds / len(graded):.1f} s each)" if graded else ""
@@ -97,10 +98,18 @@ def summary(outcome: Outcome) -> str:
     lines += [f"Isolation: {name}" for name in sorted({record.isolation for record in graded if record.isolation})]
     lines += [f"Changed: {record.student} {record.chapter}: {before:g} -> {record.points:g}" for record in graded if (before := outcome.before.get((record.chapter, record.student), record.points)) != record.points]
     if count := waiting(records):
-        lines.append(f"{count} derivations and discussions wait for grading by hand: open Formgrader in JupyterLab (make lab), then type make grade again.")
+        lines.append(f"{count} derivations and discussions wait for grading by hand: {_by_hand(root)}")
     lines += [f"Look at  {record.student} {record.chapter}: {' '.join(record.trouble.split())}" for record in records if record.trouble]
     lines += [f"Nobody's {line}" for line in outcome.refused] + [f"Note     {line}" for line in outcome.said]
     return "\n".join([*lines, f"Points: grades/CHAPTER/STUDENT.json, {', '.join('grades/' + path.name for path in outcome.files)}. Feedback: feedback/STUDENT/CHAPTER/. For formgrader: gradebook.db, autograded/."])
+
+
+def _by_hand(root: Path) -> str:
+    """Formgrader shows the course of the folder that JupyterLab is started in."""
+    if root == ROOT.resolve():
+        return "open Formgrader in JupyterLab (make lab), then type make grade again."
+    folder, jupyter = shlex.quote(str(root)), shlex.quote(str(Path(sys.executable).with_name("jupyter")))
+    return f'type  cd {folder} && {jupyter} lab  and open Formgrader there, then, in the folder of the course, make grade ARGS="--root {folder}" again.'
 
 
 def _lost(record) -> bool:

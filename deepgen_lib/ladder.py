@@ -17,6 +17,7 @@ from torch import Tensor
 from .validate import require_number, require_vector
 
 LOG_2_PI = math.log(2 * math.pi)
+LARGEST = 1e6  # of a, s, r and their inverses: squares of all of them stay far from overflow
 
 
 class LadderQ(NamedTuple):
@@ -32,9 +33,9 @@ class TwoGroupLadder:
     """a: how far z1 moves z2.  s: width of z2 under its prior.  r: noise of x."""
 
     def __init__(self, a: float, s: float, r: float):
-        require_number("TwoGroupLadder", "a", a)
-        require_number("TwoGroupLadder", "s", s, low=1e-6)
-        require_number("TwoGroupLadder", "r", r, low=1e-6)
+        require_number("TwoGroupLadder", "a", a, low=-LARGEST, high=LARGEST)
+        require_number("TwoGroupLadder", "s", s, low=1 / LARGEST, high=LARGEST)
+        require_number("TwoGroupLadder", "r", r, low=1 / LARGEST, high=LARGEST)
         self.a, self.s, self.r = float(a), float(s), float(r)
         self.gain = s**2 / (s**2 + r**2)                                                            # K
         self.precision = torch.tensor([[1 + a**2 / s**2, -a / s**2], [-a / s**2, 1 / s**2 + 1 / r**2]], dtype=torch.float64)  # of (z1, z2) given x
@@ -96,6 +97,6 @@ def _require_q(where: str, q: LadderQ, n: int) -> None:
         raise ValueError(f"{where}: q is {type(q).__name__}, expected a LadderQ; take one from posterior(x)")
     require_vector(where, "q.mu", q.mu, n, dtype=torch.float64, cure="one mean for each x")
     require_vector(where, "q.offset", q.offset, n, dtype=torch.float64, cure="one offset for each x")
-    require_number(where, "q.slope", q.slope)
+    require_number(where, "q.slope", q.slope, low=-LARGEST**2, high=LARGEST**2)
     for name in ("sigma", "width"):
-        require_number(where, f"q.{name}", getattr(q, name), low=1e-12)
+        require_number(where, f"q.{name}", getattr(q, name), low=LARGEST**-2, high=LARGEST**2)

@@ -65,14 +65,14 @@ def refuses(door: Door, name: str, argument: str, value, mentioned: str, names: 
 
 
 def faults_of(message: str, mentioned: str, names: set[str]) -> list[str]:
-    """What is missing in the message: a function's name in front, what was got, what was expected, what to do."""
+    """What is missing in the message: a function's name in front, what was got (two words at least, and what must be mentioned), what was expected, what to do."""
     found = []
     function, _, rest = message.partition(":")
     if function.split(".")[0] not in names:
         found.append(f"it names no public function, but {function!r}")
-    if mentioned not in rest:
+    got, expected, after = rest.partition("expected")
+    if mentioned not in rest or len(re.findall(r"\w+", got)) < 2:
         found.append(f"it does not say what it got: {mentioned}")
-    _, expected, after = rest.partition("expected")
     if not expected:
         found.append("it does not say what it expected")
     elif not re.search(r"[;:,] .{8,}", after):

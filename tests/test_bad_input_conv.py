@@ -98,7 +98,8 @@ def stacks():
 
 
 MODULES = ["conv_dbn", "conv_enumeration", "conv_inference", "conv_rbm", "conv_stacking", "conv_training", "max_pool", "selectivity", "whitening"]
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "all_states"}, examples=6)
+NAMES = defined(MODULES) | {"fit", "all_states"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=6)
 
 
 def test_every_public_function_is_tried():

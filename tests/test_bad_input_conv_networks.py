@@ -43,7 +43,8 @@ def doors() -> dict[str, Door]:
 
 
 MODULES = ["conv_completion", "conv_networks", "orientation"]
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"infer"}, examples=6)
+NAMES = defined(MODULES) | {"infer"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=6)
 
 
 def test_every_public_function_is_tried():

@@ -73,7 +73,8 @@ def doors() -> dict[str, Door]:
 
 
 MODULES = ["labels", "features", "probe", "mlp", "gradient_training"]
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit", "ProbeResult"}, examples=15)
+NAMES = defined(MODULES) | {"fit", "ProbeResult"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=15)
 
 
 def test_every_public_function_is_tested():

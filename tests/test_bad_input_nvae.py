@@ -97,7 +97,8 @@ def doors() -> dict[str, Door]:
 
 
 MODULES = ["residual_normal", "logistic_mixture", *(f"nvae.{name}" for name in ("anatomy", "config", "cells", "flows", "towers", "heads", "model", "balancing", "spectral", "statistics"))]
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=2)
+NAMES = defined(MODULES) | {"fit"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=2)
 
 
 def test_every_public_function_is_tried():

@@ -11,7 +11,8 @@ def doors() -> dict[str, Door]:
     return {"small_digits": Door(small_digits, dict(split="test"), dict(split=bad.choice("train", "valid", "train+valid", "test")))}
 
 
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"load_mnist"}, examples=10)
+NAMES = defined(MODULES) | {"load_mnist"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=10)
 
 
 def test_every_public_function_is_tried():

@@ -14,7 +14,7 @@ INNER = {"covariance": "takes what the ladder returned", "modules_by_name": "ask
 
 
 def wrong_q(q: LadderQ):
-    wrong = [(None, "NoneType"), (tuple(q), "tuple"), (q._replace(mu=q.mu[:1]), "(1,)"), (q._replace(offset=q.offset * float("nan")), "NaN"), (q._replace(sigma=0.0), "0.0"), (q._replace(width=-1.0), "-1.0"), (q._replace(slope="1"), "'1'")]
+    wrong = [(None, "NoneType"), (tuple(q), "tuple"), (q._replace(mu=q.mu[:1]), "(1,)"), (q._replace(offset=q.offset * float("nan")), "NaN"), (q._replace(sigma=0.0), "0.0"), (q._replace(sigma=1e300), "1e+300"), (q._replace(width=-1.0), "-1.0"), (q._replace(slope="1"), "'1'"), (q._replace(slope=-1e300), "-1e+300")]
     return st.sampled_from(range(len(wrong))).map(wrong.__getitem__)
 
 
@@ -33,7 +33,7 @@ def doors() -> dict[str, Door]:
     names = st.sampled_from(["tap 9", "", "h", "X", None, 3]).map(lambda name: (name, repr(name)))
     pictured = images(picture, binary=True, rows=False).filter(given_at_all)
     return {
-        "TwoGroupLadder": Door(TwoGroupLadder, dict(a=1.0, s=1.0, r=1.0), dict(a=bad.number(), s=bad.number(1e-6), r=bad.number(1e-6))),
+        "TwoGroupLadder": Door(TwoGroupLadder, dict(a=1.0, s=1.0, r=1.0), dict(a=bad.number(-1e6, 1e6), s=bad.number(1e-6, 1e6), r=bad.number(1e-6, 1e6))),
         **{f"TwoGroupLadder.{f.__name__}": Door(f, dict(x=x), dict(x=numbers)) for f in (toy.log_likelihood, toy.posterior, toy.independent)},
         **{f"TwoGroupLadder.{f.__name__}": Door(f, dict(x=x, q=q), dict(x=numbers, q=wrong_q(q))) for f in (toy.bound, toy.gap)},
         "trace": Door(trace, dict(model=model, x=picture, noise=noise, shift={"tap 2": 1.0}), dict(model=bad.of(NO_MODULES), x=pictured, noise=wrong_noise(noise), shift=shifts), model),
@@ -42,7 +42,8 @@ def doors() -> dict[str, Door]:
 
 
 MODULES = ["ladder", "nvae.tracing"]
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"trace"}, examples=4)
+NAMES = defined(MODULES) | {"trace"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=4)
 
 
 def test_every_public_function_is_tried():

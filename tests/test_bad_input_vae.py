@@ -92,7 +92,8 @@ def doors() -> dict[str, Door]:
 
 MODULES = ["latents", "vae", "linear_gaussian", "gradient_estimators"]
 INNER = "used inside the loops by functions that check"
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=15)
+NAMES = defined(MODULES) | {"fit"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=15)
 
 
 def test_every_public_function_is_tested():

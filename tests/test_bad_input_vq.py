@@ -67,7 +67,8 @@ EXCUSED = {
     "residual_normal_sample_reference": "the definition, for tests", "code_totals_reference": "the definition, for tests", "code_totals": "inner loop of Codebook", "counter_normal_reference": "the definition, for tests",
     "all_reduced": "inner loop of Codebook", "conv": "a layer of the networks", "ResidualBlock": "a layer of the networks",
 }
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, defined(MODULES) | {"fit"}, examples=12)
+NAMES = defined(MODULES) | {"fit"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered_with_got_expected_and_a_cure = door_tests(doors, NAMES, examples=12)
 
 
 def test_every_public_function_is_tried():

@@ -114,8 +114,10 @@ def doors() -> dict[str, Door]:
                                           dict(chains=chains, inverse_temperatures=bad.of([None, "0 to 1"]), base_mean=bad.of([None, 0.5])), rbm)}
 
 
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered = door_tests(doors, defined(["bridge"]), examples=12)
+MODULES = ["bridge"]
+NAMES = defined(MODULES)
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered = door_tests(doors, NAMES, examples=12)
 
 
 def test_every_public_function_is_tried():
-    require_all_tried(doors(), ["bridge"], {})
+    require_all_tried(doors(), MODULES, {})

@@ -123,11 +123,13 @@ def doors() -> dict[str, Door]:
 
 
 INNER = {name: "no arguments, or a generator for first weights that the network's own builder checks" for name in ("new_mixture", "new_rbm", "new_nvae", "new_vqvae", "new_code_prior")}
-test_the_good_arguments_are_good, test_a_bad_argument_is_answered = door_tests(doors, defined(["side_by_side", "side_by_side_models"], foreign=True) | {"Entrant", "mlp_vae"}, examples=8)
+MODULES = ["side_by_side", "side_by_side_models"]
+NAMES = defined(MODULES, foreign=True) | {"Entrant", "mlp_vae"}
+test_the_good_arguments_are_good, test_a_bad_argument_is_answered = door_tests(doors, NAMES, examples=8)
 
 
 def test_every_public_function_is_tried():
-    require_all_tried(doors(), ["side_by_side", "side_by_side_models"], INNER | {"Entrant": "made by shipped_models alone"})
+    require_all_tried(doors(), MODULES, INNER | {"Entrant": "made by shipped_models alone"})
     assert new_mixture().weights.sum() == pytest.approx(1)
 
 

@@ -155,7 +155,7 @@ def table_of(name: str, calls: int, seed: int, told) -> None:
     table, chance = None if name == "checks" else importlib.import_module(f"tests.test_{name}"), random.Random(f"{seed} {name}")
     make = table.doors if table else exercises
     doors = make()
-    places = [(door, argument) for door, entry in doors.items() for argument in entry.spoil]
+    places = [(door, argument) for door, entry in doors.items() for argument in entry.good | entry.spoil]
     for i in range(calls):
         door, argument = places[i % len(places)]
         if i and i % (10 * len(places)) == 0:
@@ -192,12 +192,12 @@ def listen(name: str, calls: int, seed: int) -> dict:
 
 
 def covered() -> dict:
-    """Which of the library's public functions and classes the tables call, module by module, and how many of their arguments are tried."""
+    """Which of the library's public functions and classes the tables call, module by module, and how many arguments they take there."""
     own = {}
     for module in pkgutil.walk_packages(deepgen_lib.__path__, "deepgen_lib."):
         with contextlib.suppress(ImportError):  # kernels for a GPU
             own[module.name] = {name for name in defined([module.name.partition(".")[2]]) if not name.startswith("require_")}
-    called, tried, arguments = {module: set() for module in own}, 0, 0
+    called, arguments = {module: set() for module in own}, 0
     for table in (importlib.import_module(f"tests.test_{name}") for name in TABLES if name != "checks"):
         for name, door in table.doors().items():
             home = getattr(door.function, "__self__", None) or door.function
@@ -205,9 +205,9 @@ def covered() -> dict:
             head = re.split(r"[. ]", name)[0]
             module = home.__module__ if home.__module__ in own else next(f"deepgen_lib.{m}" for m in table.MODULES if head in own[f"deepgen_lib.{m}"])
             called[module] |= {home.__name__ if module == home.__module__ else head} & own[module]
-            tried, arguments = tried + len(door.spoil), arguments + len(door.good | door.spoil)
+            arguments += len(door.good | door.spoil)
     return {"called": {m: sorted(names) for m, names in called.items() if names}, "not called": {m: sorted(names - called[m]) for m, names in own.items() if names - called[m]},
-            "arguments tried": tried, "arguments": arguments}
+            "arguments": arguments}
 
 
 def in_words(cover: dict) -> str:
@@ -216,7 +216,7 @@ def in_words(cover: dict) -> str:
     short = lambda module: module.partition(".")[2]
     packages = Counter(short(m).split(".")[0] for m in rest)
     return (f"The tables call {sum(map(len, called.values()))} public functions and classes of {len(called)} modules, themselves or by their methods ({', '.join(map(short, called))}), "
-            f"and in them {cover['arguments tried']} of {cover['arguments']} arguments are replaced; {left} more of these modules are not called (each table says why). The table checks calls every exercise. "
+            f"with {cover['arguments']} arguments in all, each of which is replaced in turn; {left} more of these modules are not called (each table says why). The table checks calls every exercise. "
             f"Not called themselves: {', '.join(name if n == 1 else f'{name} ({n} modules)' for name, n in packages.items())}.")
 
 

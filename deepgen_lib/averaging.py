@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .fitting import Trainer
-from .validate import require_kind, require_number
+from .validate import require_kind, require_model, require_number
 
 
 class AveragedParameters:
@@ -19,6 +19,7 @@ class AveragedParameters:
 
     def __init__(self, trainer: Trainer, *, start: float = 0.25):
         """start: the share of training after which the mean begins; before it, the mean is the inner model."""
+        require_model("AveragedParameters", "trainer", trainer, "trainer")
         require_number("AveragedParameters", "start", start, low=0, high=1)
         self.trainer, self.start = trainer, start
         self.model: nn.Module = copy.deepcopy(trainer.model)

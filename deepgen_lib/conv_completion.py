@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .conv_dbn import ConvDBN
 from .conv_inference import require_known
 from .max_pool import sample_max_pool, spread, unpool
-from .validate import require_count, require_images, require_rng
+from .validate import require_count, require_images, require_model, require_rng
 
 SEEN = 0.5  # share of its field that a pooling unit must have seen to stay as recognised
 
@@ -24,6 +24,7 @@ def complete_from_above(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_samples: in
 
     known (1 or N, 1, H, W) of 0/1. A network of one layer has no above, J = 0: the layer-1 model alone.
     """
+    require_model("complete_from_above", "dbn", dbn, "ConvDBN")
     require_images("complete_from_above", "x", x, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype, binary=dbn.rbms[0].sigma is None)
     for name, count in (("n_samples", n_samples), ("n_gibbs_steps", n_gibbs_steps)):
         require_count("complete_from_above", name, count)

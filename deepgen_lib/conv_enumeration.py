@@ -11,7 +11,7 @@ from torch import Tensor
 from .conv_rbm import ConvRBM
 from .enumeration import all_states
 from .kernels import sum_softplus
-from .validate import require_count, require_images
+from .validate import require_count, require_images, require_model
 
 MAX_STATES = 2**20
 
@@ -37,16 +37,19 @@ def all_pooled_states(n_filters: int, height: int, width: int, *, block: int) ->
 
 def conv_log_partition(rbm: ConvRBM, height: int, width: int) -> Tensor:
     """log Z over pictures of height x width: the states of h enumerated, v summed (binary) or integrated (Gaussian).  -> scalar, nats, differentiable."""
+    require_model("conv_log_partition", "rbm", rbm, "ConvRBM")
     return torch.logsumexp(_hidden_minus_energy(rbm, _hidden_states(rbm, height, width)), 0)
 
 
 def conv_hidden_log_prob(rbm: ConvRBM, height: int, width: int) -> Tensor:
     """log p(h) of every state of all_pooled_states.  -> (S,)."""
+    require_model("conv_hidden_log_prob", "rbm", rbm, "ConvRBM")
     return torch.log_softmax(_hidden_minus_energy(rbm, _hidden_states(rbm, height, width)), 0)
 
 
 def conv_log_likelihood(rbm: ConvRBM, v: Tensor) -> Tensor:
     """log p(v) = -F(v) - log Z (a density for Gaussian v).  (B, C, H, W) -> (B,) nats, differentiable."""
+    require_model("conv_log_likelihood", "rbm", rbm, "ConvRBM")
     require_images("conv_log_likelihood", "v", v, rbm.n_channels, dtype=rbm.W.dtype, binary=rbm.sigma is None)
     return -rbm.free_energy(v) - conv_log_partition(rbm, *v.shape[-2:])
 

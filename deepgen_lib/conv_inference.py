@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .conv_dbn import ConvDBN
 from .max_pool import probabilistic_max_pool, sample_max_pool, spread
-from .validate import require_choice, require_count, require_images, require_rng
+from .validate import require_choice, require_count, require_images, require_model, require_rng
 
 
 class Inference(NamedTuple):
@@ -57,6 +57,7 @@ def infer(dbn: ConvDBN, v: Tensor, *, n_sweeps: int, known: Tensor | None = None
     known (B, 1, H, W), or with a 1 for B: 1 where v is seen, 0 where it is hidden (what v holds there is where the chain starts); None: all is seen. top_down=False
     leaves J out: each layer sees only the one below (and pixels only the first). burn_in: sweeps before averaging starts, half of them if None.
     """
+    require_model("infer", "dbn", dbn, "ConvDBN")
     require_images("infer", "v", v, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype, binary=dbn.rbms[0].sigma is None)
     require_count("infer", "n_sweeps", n_sweeps)
     require_choice("infer", "top_down", str(top_down), ("True", "False"))
@@ -109,6 +110,7 @@ def require_known(where: str, v: Tensor, known: Tensor | None) -> Tensor:
 
 
 def _require_hidden(where: str, dbn: ConvDBN, v: Tensor, hidden: list[Tensor]) -> None:
+    require_model(where, "dbn", dbn, "ConvDBN")
     require_images(where, "v", v, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype, binary=dbn.rbms[0].sigma is None)
     want = [(len(v), rbm.n_filters, *rbm.map_size(*size)) for rbm, size in zip(dbn.rbms, dbn.pooled_sizes(*v.shape[-2:]))]
     if not isinstance(hidden, (list, tuple)) or [tuple(h.shape) if isinstance(h, Tensor) else None for h in hidden] != want:

@@ -19,7 +19,7 @@ from .conv_rbm import ConvRBM
 from .checkpoint import load_model
 from .max_pool import log_block_sums, probabilistic_max_pool
 from .shipped import CHECKPOINTS
-from .validate import require_choice, require_count, require_images, require_number, require_rng
+from .validate import require_choice, require_count, require_images, require_model, require_number, require_rng
 from .whitening import whiten
 
 SIGMA = 0.7
@@ -93,6 +93,7 @@ def complete(dbn: ConvDBN, x: Tensor, known: Tensor, *, n_sweeps: int = 16, top_
     twice, and at 1 the units of the hidden half switch one another on without end. Deep Boltzmann machines halve for this reason (Salakhutdinov and Hinton 2009); 0.3 was chosen
     on validation faces. A mean face still errs less; `complete_from_above` (conv_completion.py) with `recentre` errs less than both.
     """
+    require_model("complete", "dbn", dbn, "ConvDBN")
     require_images("complete", "x", x, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype)
     require_images("complete", "known", known, 1, binary=True)
     require_known("complete", x, known)

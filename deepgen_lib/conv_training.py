@@ -19,7 +19,7 @@ from .conv_rbm import ConvRBM
 from .max_pool import probabilistic_max_pool, sample_max_pool
 from .processes import average_, share_first
 from .rbm_training import CDOptions, divided
-from .validate import in_words, require_count, require_images, require_kind, require_rng, require_state
+from .validate import in_words, require_count, require_images, require_kind, require_model, require_rng, require_state
 
 
 class ConvGradient(NamedTuple):
@@ -44,6 +44,7 @@ def conv_statistics(rbm: ConvRBM, phase: ConvPhase) -> ConvGradient:
 
 def conv_cd_gradient(rbm: ConvRBM, v: Tensor, *, n_gibbs_steps: int = 1, rng: torch.Generator) -> ConvGradient:
     """CD-k from the data v (B, C, H, W)."""
+    require_model("conv_cd_gradient", "rbm", rbm, "ConvRBM")
     require_images("conv_cd_gradient", "v", v, rbm.n_channels, dtype=rbm.W.dtype, binary=rbm.sigma is None)
     require_count("conv_cd_gradient", "n_gibbs_steps", n_gibbs_steps)
     require_rng("conv_cd_gradient", rng)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .kernels import sum_softplus
 from .rbm import RBM, require_independent_units
-from .validate import require_choice, require_count, require_states
+from .validate import require_choice, require_count, require_model, require_states
 
 MAX_UNITS = 24  # 2**24 states: 16 million rows; float64 needs 3 GB for the states alone
 _CHUNK = 2**14  # states per block, so that log Z of 24 units needs megabytes, not gigabytes
@@ -67,6 +67,7 @@ def joint_log_prob(rbm: RBM) -> Tensor:
 
 def hidden_posterior(rbm: RBM, v: Tensor) -> Tensor:
     """p(h | v) for every h, in the order of all_states(H).  (B, V) -> (B, 2**H), rows sum to one."""
+    require_model("hidden_posterior", "rbm", rbm, "RBM")
     require_states("hidden_posterior", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     h = all_states(rbm.n_hidden).to(rbm.W)
     return torch.softmax(rbm.hidden_logits(v) @ h.T, 1)  # E(v, h) up to a term without h
@@ -74,6 +75,7 @@ def hidden_posterior(rbm: RBM, v: Tensor) -> Tensor:
 
 def exact_log_likelihood(rbm: RBM, v: Tensor) -> Tensor:
     """log p(v) = -F(v) - log Z in nats, log Z by enumeration.  (B, V) -> (B,)."""
+    require_model("exact_log_likelihood", "rbm", rbm, "RBM")
     return -rbm.free_energy(v) - log_partition(rbm)
 
 

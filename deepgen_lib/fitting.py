@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from .checkpoint import fingerprint, has_run, load_run, make_folder, save_run
 from .processes import agree, n_processes, own_file, rank
-from .validate import require_count, require_rng
+from .validate import require_count, require_model, require_rng
 
 CHECKPOINT_EVERY = 1000  # updates
 
@@ -47,6 +47,7 @@ def fit(trainer: Trainer, data: Tensor, *, n_updates: int, batch_size: int = 100
     or other data is refused, and so is a damaged one (ValueError). Its folder is made first (OSError where it cannot be).
     watch(update, model) is called at updates 0, n/20, 2n/20, ..., n and its results are kept.
     """
+    require_model("fit", "trainer", trainer, "trainer")
     require_count("fit", "n_updates", n_updates)
     require_rng("fit", rng)
     trainer.check_data(data)

@@ -29,7 +29,7 @@ class LinearGaussian:
     def __init__(self, W: Tensor, b: Tensor, sigma: float):
         require_matrix("LinearGaussian", "W", W)
         require_vector("LinearGaussian", "b", b, len(W), dtype=W.dtype, cure="one number per row of W")
-        require_number("LinearGaussian", "sigma", sigma, low=1e-6)
+        require_number("LinearGaussian", "sigma", sigma, low=1e-6, high=1e6)
         self.W, self.b, self.sigma = W, b, float(sigma)
         self.precision = torch.eye(W.shape[1], dtype=W.dtype) + W.T @ W / sigma**2  # P, (K, K)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .validate import require_count, require_means, require_number, require_probabilities, require_rng, require_states, require_tensor
+from .validate import require_count, require_means, require_model, require_number, require_probabilities, require_rng, require_states, require_tensor
 from .variational import gibbs_bound
 
 _FLOOR = 1e-12  # smallest component weight whose logarithm is taken
@@ -78,6 +78,7 @@ class EMResult(NamedTuple):
 
 def e_step(mixture: BernoulliMixture, x: Tensor) -> Tensor:
     """The q that makes the bound tight: q(k | x) = p(k | x).  (B, V) -> (B, K)."""
+    require_model("e_step", "mixture", mixture, "BernoulliMixture")
     return mixture.posterior(x)
 
 
@@ -99,6 +100,7 @@ def m_step(x: Tensor, q: Tensor, *, smoothing: float = 0.0) -> BernoulliMixture:
 
 def mixture_bound(mixture: BernoulliMixture, x: Tensor, q: Tensor) -> Tensor:
     """E_q[log p(x, k)] + H(q) per example.  (B, V), (B, K) -> (B,) nats."""
+    require_model("mixture_bound", "mixture", mixture, "BernoulliMixture")
     return gibbs_bound(mixture.log_joint(x), q)
 
 

@@ -15,7 +15,7 @@ from .kernels.cd_update import Phases
 from .kernels.gibbs import draw, probabilities
 from .kernels.sweeps import sweeps
 from .rbm import RBM
-from .validate import require_count, require_rng, require_states, require_vector
+from .validate import require_count, require_model, require_rng, require_states, require_vector
 
 
 class Gradient(NamedTuple):
@@ -27,6 +27,7 @@ class Gradient(NamedTuple):
 
 def exact_gradient(rbm: RBM, v: Tensor) -> Gradient:
     """The gradient itself, the model's phase by enumeration of all v.  v (B, V) binary; tiny models only."""
+    require_model("exact_gradient", "rbm", rbm, "RBM")
     require_states("exact_gradient", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     with torch.no_grad():
         return _difference(rbm, v, _model_distribution(rbm))
@@ -39,6 +40,7 @@ def cd_gradient(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1, rng: torch.Gener
 
 def expected_cd_gradient(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1) -> Gradient:
     """E[cd_gradient], exact: the data's distribution taken through the transition matrix k times.  Tiny models only."""
+    require_model("expected_cd_gradient", "rbm", rbm, "RBM")
     require_states("expected_cd_gradient", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     require_count("expected_cd_gradient", "n_gibbs_steps", n_gibbs_steps)
     with torch.no_grad():
@@ -51,6 +53,7 @@ def expected_cd_gradient(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1) -> Grad
 
 def cd_phases(rbm: RBM, v: Tensor, *, n_gibbs_steps: int = 1, rng: torch.Generator) -> Phases:
     """Both phases of CD-k. Hidden *states* drive the chain, hidden *probabilities* enter the averages (Hinton 2012, section 3)."""
+    require_model("cd_phases", "rbm", rbm, "RBM")
     require_states("cd_phases", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     require_count("cd_phases", "n_gibbs_steps", n_gibbs_steps)
     require_rng("cd_phases", rng)
@@ -80,6 +83,7 @@ def centred(g: Gradient, mu: Tensor, lam: Tensor) -> Gradient:
 
     Another direction, the same stationary points: flipping every 0 and 1 of a unit (and its mu or lam) flips the gradient with it.
     """
+    require_model("centred", "g", g, "Gradient")
     require_vector("centred", "mu", mu, len(g.b), dtype=g.W.dtype, cure="one offset per visible unit")
     require_vector("centred", "lam", lam, len(g.c), dtype=g.W.dtype, cure="one offset per hidden unit")
     W = g.W - torch.outer(mu, g.c) - torch.outer(g.b, lam)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .kernels import sum_softplus
 from .kernels.gibbs import half_step
-from .validate import require_count, require_kind, require_matrix, require_means, require_number, require_rng, require_states
+from .validate import require_count, require_kind, require_matrix, require_means, require_model, require_number, require_rng, require_states
 
 
 class RBM(nn.Module):
@@ -100,6 +100,7 @@ def base_rate(x: Tensor, *, clamp: float = 0.001) -> Tensor:
 
 def init_visible_bias(rbm: RBM, mean: Tensor) -> RBM:
     """Set b_i = log(mean_i / (1 - mean_i)), so that at W = 0 the model already has the data's pixel means (Hinton 2012, section 8.1)."""
+    require_model("init_visible_bias", "rbm", rbm, "RBM")
     require_means("init_visible_bias", "mean", mean, rbm.n_visible)
     with torch.no_grad():
         rbm.b.copy_(torch.logit(mean))

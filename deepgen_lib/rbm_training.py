@@ -18,7 +18,7 @@ from .kernels.cd_update import Parameters, Rates
 from .kernels.counter import HIDDEN, counter_uniforms, new_clock
 from .processes import average_, n_processes, rank, share_, share_first
 from .rbm import RBM
-from .validate import require_choice, require_count, require_means, require_number, require_rng, require_state, require_states
+from .validate import require_choice, require_count, require_means, require_model, require_number, require_rng, require_state, require_states
 
 OFFSET_RATE = 0.01  # how fast lam follows the mean hidden activity (Melchior et al. 2016, section 4)
 
@@ -54,6 +54,8 @@ class RBMTrainer:
 
     def __init__(self, rbm: RBM, options: CDOptions, *, data_mean: Tensor | None = None, rng: torch.Generator):
         """data_mean (V,) gives mu when centred: the training data's pixel means, base_rate(x)."""
+        require_model("RBMTrainer", "rbm", rbm, "RBM")
+        require_model("RBMTrainer", "options", options, "CDOptions")
         require_rng("RBMTrainer", rng)
         if options.centred:
             if data_mean is None:

@@ -12,7 +12,7 @@ from .kernels.gibbs import half_step
 from .kernels.sweeps import walk
 from .kernels import sum_softplus
 from .rbm import RBM, require_independent_units
-from .validate import require_count, require_means, require_rng, require_schedule, require_states, require_tensor
+from .validate import require_count, require_means, require_model, require_rng, require_schedule, require_states, require_tensor
 
 
 def sample_bernoulli(logits: Tensor, rng: torch.Generator) -> Tensor:
@@ -30,6 +30,7 @@ def sample_bernoulli(logits: Tensor, rng: torch.Generator) -> Tensor:
 
 def sample_h_from_v(rbm: RBM, v: Tensor, rng: torch.Generator) -> Tensor:
     """h ~ p(h | v).  (B, V) -> (B, H) of 0/1."""
+    require_model("sample_h_from_v", "rbm", rbm, "RBM")
     return sample_bernoulli(rbm.hidden_logits(v), rng)
 
 
@@ -46,6 +47,7 @@ def gibbs_step(rbm: RBM, v: Tensor, rng: torch.Generator) -> Tensor:
 
 def gibbs_chain(rbm: RBM, v: Tensor, *, n_steps: int, rng: torch.Generator) -> Tensor:
     """n_steps sweeps from v, one chain a row; 0 steps give v back.  (B, V) -> (B, V)."""
+    require_model("gibbs_chain", "rbm", rbm, "RBM")
     require_states("gibbs_chain", "v", v, rbm.n_visible, dtype=rbm.W.dtype)
     require_count("gibbs_chain", "n_steps", n_steps, minimum=0)
     require_rng("gibbs_chain", rng)

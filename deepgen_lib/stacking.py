@@ -16,7 +16,7 @@ from .rbm import RBM, base_rate, init_visible_bias
 from .rbm_training import CDOptions, RBMTrainer
 from .streams import AggregatedPosterior, SampledPixels, sample_upwards
 from .tied import next_rbm, tied_rbm
-from .validate import in_words, require_count, require_rng, require_states
+from .validate import in_words, require_count, require_model, require_rng, require_states
 
 __all__ = ["AggregatedPosterior", "SampledPixels", "greedy_dbn", "next_rbm", "sample_upwards", "tied_rbm"]
 
@@ -28,6 +28,7 @@ def greedy_dbn(x: Tensor, n_hidden: Sequence[int], *, options: CDOptions, n_upda
 
     A layer starts tied where it is large enough (`next_rbm`), so that the bound starts where it was; then the layers below stay frozen.
     """
+    require_model("greedy_dbn", "options", options, "CDOptions")
     require_states("greedy_dbn", "x", x)
     require_rng("greedy_dbn", rng)
     if not isinstance(n_hidden, (list, tuple)) or not n_hidden:

@@ -8,7 +8,7 @@ with zero weights and biases are fair coins that nothing depends on: they change
 import torch
 
 from .rbm import RBM, require_independent_units
-from .validate import require_count, require_rng
+from .validate import require_count, require_model, require_rng
 
 EXTRA_STD = 0.001  # log p(x) moves by less than 1e-5 nats a unit
 
@@ -34,6 +34,7 @@ def next_rbm(rbm: RBM, n_hidden: int, *, rng: torch.Generator) -> RBM:
 
     Extra units get weights N(0, 0.001²) instead of zeros: with zeros they stay alike for ever, and a centred gradient never moves them.
     """
+    require_model("next_rbm", "rbm", rbm, "RBM")
     require_count("next_rbm", "n_hidden", n_hidden)
     require_rng("next_rbm", rng)
     if n_hidden >= rbm.n_visible:

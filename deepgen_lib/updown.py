@@ -24,7 +24,7 @@ from .labels import require_one_hot
 from .objectives import continue_chain
 from .processes import average_, share_first
 from .sampling import layers_above
-from .validate import require_count, require_number, require_rng, require_states
+from .validate import require_count, require_model, require_number, require_rng, require_states
 
 
 class LayerGradient(NamedTuple):
@@ -55,6 +55,7 @@ def wake_gradients(dbn: DBN, x: Tensor, rng: torch.Generator) -> list[LayerGradi
 
     Its mean over draws is the exact gradient of the bound with respect to W_t and b_{t-1}.
     """
+    require_model("wake_gradients", "dbn", dbn, "DBN")
     require_states("wake_gradients", "x", x, dbn.n_units[0], dtype=dbn.top.W.dtype)
     require_rng("wake_gradients", rng)
     with torch.no_grad():
@@ -66,6 +67,7 @@ def sleep_gradients(dbn: DBN, h: Tensor, rng: torch.Generator) -> list[LayerGrad
 
     With h drawn from the top RBM its mean is minus the gradient of sleep_kl(dbn) with respect to the recognition parameters.
     """
+    require_model("sleep_gradients", "dbn", dbn, "DBN")
     require_states("sleep_gradients", "h", h, dbn.n_units[-2], dtype=dbn.top.W.dtype)
     require_rng("sleep_gradients", rng)
     with torch.no_grad():

@@ -27,6 +27,25 @@ def require_kind(where: str, name: str, value: object, kind: type | tuple[type, 
         raise ValueError(f"{where}: {name} is {type(value).__name__}, expected {' or '.join(k.__name__ for k in kinds)}; {cure}")
 
 
+KINDS = {  # what a model or a helper of this kind has, and where one comes from; a class of one's own with the same parts is one, too
+    "RBM": (("n_visible", "n_hidden", "n_labels", "W"), "build one: RBM(n_visible, n_hidden)"),
+    "ConvRBM": (("n_channels", "n_filters", "map_size", "W"), "build one: ConvRBM(n_channels, n_filters, filter_size)"),
+    "DBN": (("n_units", "recognition", "top"), "build one: DBN(rbms)"),
+    "ConvDBN": (("rbms", "top", "pooled_sizes"), "build one: ConvDBN(rbms)"),
+    "BernoulliMixture": (("log_joint", "posterior"), "build one: BernoulliMixture(weights, means)"),
+    "Gradient": (("W", "b", "c"), "take what cd_gradient returned"),
+    "CDOptions": (("n_gibbs_steps", "centred", "persistent"), "write CDOptions(), or with options of your own in its brackets"),
+    "trainer": (("model", "update", "check_data"), "make one of a model, for example RBMTrainer(rbm, CDOptions(), rng=rng)"),
+}
+
+
+def require_model(where: str, name: str, value: object, kind: str) -> None:
+    """value has the parts of this kind of KINDS, and is no class."""
+    parts, cure = KINDS[kind]
+    if isinstance(value, type) or not all(hasattr(value, part) for part in parts):
+        raise ValueError(f"{where}: {name} is {in_words(value) if isinstance(value, type) else type(value).__name__}, expected {'an' if kind == 'RBM' else 'a'} {kind}; {cure}")
+
+
 def require_state(where: str, state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     """state is a dictionary with a tensor of the same shape for each name of own; it may hold more."""
     require_kind(where, "state", state, dict, cure="pass what state() returned")

@@ -17,6 +17,8 @@ def whiten(images: Tensor, *, cutoff: float = 0.4) -> Tensor:
     edge would meet its right edge, and the jump become a frame of strong lines. Raises where a picture is one flat grey.
     """
     require_images("whiten", "images", images)
+    if images.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"whiten: images is {images.dtype}, expected float32 or float64: the Fourier transform takes no coarser one; convert: images.float()")
     require_number("whiten", "cutoff", cutoff, low=1e-3, high=0.71)
     height, width = images.shape[-2:]
     mirrored = torch.cat([images, images.flip(-1)], -1)

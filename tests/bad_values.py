@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 NO_GENERATORS = [None, 0, "seed", np.random.default_rng(0), torch.Generator, torch.zeros(2)]
 NO_TENSORS = [None, 3, 0.5, "images", [[0.0, 1.0]], np.zeros((2, 3)), (1.0, 0.0)]
@@ -21,6 +21,11 @@ def of(values):
 
 def rng():
     return of(NO_GENERATORS)
+
+
+def no_model():
+    """Nothing with the parts of a model, a trainer or options of the course."""
+    return of([None, 3, "rbm", [], torch.zeros(2), nn.Linear(2, 2)])
 
 
 def count(minimum: int, maximum: int | None = None):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 import random
 
@@ -39,10 +38,10 @@ def tensor(chance: random.Random) -> Tensor:
 
 
 def drawn(good, chance: random.Random) -> tuple:
-    """A value for the place of good: blind three times out of four, else dressed. A function that is handed over may raise what it likes: nothing callable takes its place."""
+    """A value for the place of good: blind three times out of four, else dressed. A function that is handed over may raise what it likes: nothing callable takes its place; a network's place anything may take."""
     while True:
         value, plain = chance.choice((blind, blind, blind, dressed))(good, chance)
-        if not (inspect.isroutine(good) and callable(value)):
+        if not (callable(good) and not isinstance(good, nn.Module) and callable(value)):
             return value, plain
 
 

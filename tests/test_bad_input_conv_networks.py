@@ -34,8 +34,8 @@ def doors() -> dict[str, Door]:
         "white_pictures": Door(white_pictures, dict(data=data), dict(data=st.sampled_from([(data.images, "Tensor"), (None, "NoneType"), (tuple(data), "tuple")]))),
         "blank_conv_dbn": Door(blank_conv_dbn, dict(name="cars"), dict(name=names)), "load_conv_dbn": Door(load_conv_dbn, dict(name="cars"), dict(name=names)),
         "half_known": Door(half_known, dict(side="top"), dict(side=bad.choice("left", "right", "top", "bottom"))),
-        "complete": Door(complete, dict(dbn=dbn, x=x, known=known, n_sweeps=2, rng=g), dict(x=bad.tensors(x, any_columns=True), known=masks, n_sweeps=bad.count(1), upper=bad.number(1e-3, 1.0), rng=bad.rng()), dbn),
-        "complete_from_above": Door(complete_from_above, dict(dbn=dbn, x=x, known=known, n_samples=1, n_gibbs_steps=1, n_sweeps=2, rng=g), dict(
+        "complete": Door(complete, dict(dbn=dbn, x=x, known=known, n_sweeps=2, rng=g), dict(dbn=bad.no_model(), x=bad.tensors(x, any_columns=True), known=masks, n_sweeps=bad.count(1), upper=bad.number(1e-3, 1.0), rng=bad.rng()), dbn),
+        "complete_from_above": Door(complete_from_above, dict(dbn=dbn, x=x, known=known, n_samples=1, n_gibbs_steps=1, n_sweeps=2, rng=g), dict(dbn=bad.no_model(),
             x=bad.tensors(x, any_columns=True), known=masks, n_samples=bad.count(1), n_gibbs_steps=bad.count(1), n_sweeps=bad.count(2), rng=bad.rng()), dbn),
         "recentre": Door(recentre, dict(completed=x, known=known, mean=x[:1], examples=x, completed_examples=x), dict(
             known=masks, mean=st.sampled_from([(x, "(2, 1, 5, 5)"), (x[0], "(1, 5, 5)")]), examples=st.sampled_from([(x[..., :4], "(2, 1, 5, 4)"), (None, "NoneType")]), completed_examples=st.sampled_from([(x[:1], "(1, 1, 5, 5)"), (x.float(), "float32")]))),

@@ -71,7 +71,7 @@ def doors() -> dict[str, Door]:
             **{name: bad.number(0.0) for name in ("residual_scale", "floor", "regularisation")})),
         "NVAEConfig in colour": Door(NVAEConfig, dict(likelihood="logistic_mixture", n_channels=3), dict(n_channels=st.sampled_from([(2, "2"), (4, "4")]))),
         "EncoderCell": Door(EncoderCell, dict(channels=2), dict(channels=bad.count(1), scale=bad.number())),
-        "GenerativeCell": Door(GenerativeCell, dict(channels=2, up=True), dict(channels=bad.count(1) | st.just((3, "3")), expansion=bad.count(1), scale=bad.number())),
+        "GenerativeCell": Door(GenerativeCell, dict(channels=2, up=True), dict(channels=bad.count(1) | st.just((3, "3")), expansion=bad.count(1), up=bad.of([None, 1, "True", torch.zeros(2)]), scale=bad.number())),
         "squeeze_parameters": Door(squeeze_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "encoder_cell_parameters": Door(encoder_cell_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "generative_cell_parameters": Door(generative_cell_parameters, dict(channels=2), dict(channels=bad.count(1), expansion=bad.count(1))),

@@ -69,7 +69,7 @@ def doors() -> dict[str, Door]:
         "normal_kl": Door(normal_kl, dict(mu=q.mu, log_sigma=q.mu), dict(
             mu=bad.of(bad.NO_TENSORS) | bad.rows(q.mu), log_sigma=bad.of(bad.NO_TENSORS) | bad.rows(q.mu))),
         "LinearGaussian": Door(LinearGaussian, dict(W=solved.W, b=solved.b, sigma=0.5), dict(
-            W=bad.tensors(solved.W, shapes=False), b=bad.tensors(solved.b), sigma=bad.number(1e-6))),
+            W=bad.tensors(solved.W, shapes=False), b=bad.tensors(solved.b), sigma=bad.number(1e-6, 1e6))),
         "LinearGaussian.log_likelihood": Door(solved.log_likelihood, dict(x=x), seen),
         "LinearGaussian.posterior": Door(solved.posterior, dict(x=x), seen),
         "LinearGaussian.best_q": Door(solved.best_q, dict(x=x), seen),
@@ -78,7 +78,7 @@ def doors() -> dict[str, Door]:
         "LinearGaussian.sample": Door(solved.sample, dict(n=2, rng=g), dict(n=bad.count(1), rng=bad.rng())),
         "LinearGaussian.vae": Door(solved.vae, dict(encoder=vae.encoder), dict(encoder=bad.of([None, 3, torch.sigmoid]))),
         "random_linear_gaussian": Door(random_linear_gaussian, dict(n_visible=V, n_latent=K, rng=g), dict(
-            n_visible=bad.count(1), n_latent=bad.count(1), sigma=bad.number(1e-6), rng=bad.rng())),
+            n_visible=bad.count(1), n_latent=bad.count(1), sigma=bad.number(1e-6, 1e6), rng=bad.rng())),
         "pathwise_gradients": Door(pathwise_gradients, estimate, spoilt),
         "score_gradients": Door(score_gradients, estimate, spoilt | dict(baseline=bad.number().filter(lambda d: d[0] != "0.1") | bad.choice("others").filter(lambda d: isinstance(d[0], str)))),
         "score_gradients of one draw": Door(score_gradients, estimate | dict(baseline="others"), dict(n_samples=st.just((1, "1")))),

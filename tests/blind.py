@@ -4,13 +4,13 @@ from __future__ import annotations
 import copy
 import math
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deepgen_lib.checks.engine import Part
-from tests.leaves import tensors_in
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool)
 NUMBERS = (-3, -1, 0, 1, 2, 3, 7, -0.5, 0.0, 0.5, 1.0, 2.5, math.nan, math.inf, -math.inf, True, False, 1e-300, 1e300, np.float64(0.5), np.int64(2))
@@ -76,6 +76,18 @@ def answers(good, chance: random.Random) -> tuple:
                 tensor_given.zero_()
         return given[0] if given else None
     return chance.choice((lambda *_: value, lambda *_: value, lambda *_: value, lambda *given: given[0] if given else None, lambda: value, lambda *_: (value, value), stops, changes)), None
+
+
+def tensors_in(value) -> Iterator[Tensor]:
+    """Every tensor in containers, named tuples included."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from tensors_in(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from tensors_in(part)
 
 
 def is_right(part: Part, answer) -> bool:

@@ -34,10 +34,6 @@ def changed(before: dict[str, object], after: dict[str, object]) -> list[str]:
     return [place for place in before | after if place not in before or place not in after or not _same(before[place], after[place])]
 
 
-def tensors_in(value) -> Iterator[Tensor]:
-    return (leaf for _, leaf in leaves(value) if isinstance(leaf, Tensor))
-
-
 def numbers_in(value) -> Iterator[Tensor]:
     """Every leaf of numbers as a tensor."""
     for _, leaf in leaves(value):

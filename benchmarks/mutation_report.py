@@ -10,7 +10,7 @@ from harness import RESULTS, machine, publish
 
 EXPLAINED = RESULTS / "mutation_explained.toml"
 LIGHT = ("plots", "checks", "widgets", "typed", "ranking", "progress_page")  # a share of their functions gets a mutant
-WRITTEN_FOR_THEM = ("tests/test_kept_promises.py", "tests/test_kept_promises_stacks.py", "tests/test_no_graph.py", "tests/test_recipe_defaults.py")
+WRITTEN_FOR_THEM = ("tests/test_kept_promises.py", "tests/test_kept_promises_stacks.py", "tests/test_no_graph.py", "tests/test_recipe_defaults.py", "tests/test_kept_promises_doors.py")
 NOTES = """Killed: a test fails, the mutant cannot be loaded, or (by time) it hangs. The first rows are the kinds of change, the others the modules. Score: killed of all; survivors with
 an explanation count as survivors. Explained: nothing that is promised depends on the change, or what it changes is free (a default rate, the recipe of a shipped model, where a
 search starts, the size of a check's case); mutation_explained.toml says which, one by one. A rerun tries only what has changed, so verdicts may be of different days."""

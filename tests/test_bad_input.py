@@ -136,7 +136,7 @@ EXCUSED = {
     "salakhutdinov_murray_schedule": "takes no argument",
     "gibbs_half_step_reference": "a definition, for tests", "sum_softplus_reference": "a definition, for tests", "apply_phases_reference": "a definition, for tests",
     "layers_above": "says that it leaves checks out, for inner loops", "half_step": "says that it leaves checks out, for inner loops", "probabilities": "the same", "draw": "the same", "continue_chain": "the same", "apply_phases": "the same", "update": "the same", "update_jointly": "the same", "divided": "tests/test_many_processes.py", "update_reference": "a definition, for tests", "compare": "the same", "scaled_noise": "the same",
-    "gradient": "takes what cd_phases returned", "load_model": "tests/test_checkpoint.py damages its files", "save_model": "tests/test_checkpoint.py", "load_notes": "tests/test_checkpoint.py", "save_run": "used by fit, tests/test_checkpoint.py", "load_run": "the same", "fingerprint": "the same", "has_run": "tests/test_processes.py",
+    "gradient": "takes what cd_phases returned", "load_model": "tests/test_checkpoint.py damages its files", "save_model": "tests/test_checkpoint.py", "load_notes": "tests/test_checkpoint.py", "save_run": "used by fit, tests/test_checkpoint.py", "load_run": "the same", "fingerprint": "the same", "has_run": "tests/test_processes.py", "make_folder": "used by fit, tests/test_fitting.py",
     "discretised_logistic_log_likelihood": "tests/test_bad_input_vq_images.py",
     "normal_log_prob": "used inside the loops by functions that check", "log_level_mass": "the same",
 }

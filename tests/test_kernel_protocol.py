@@ -68,13 +68,19 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(folder):
+def kernel(folder):
     manager, client = start_new_kernel(startup_timeout=SECONDS, cwd=str(folder), env=_environment())
     try:
-        yield Client(client)
+        yield client
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def client(kernel):
+    """One that has heard of no model of other tests."""
+    return Client(kernel)
 
 
 def _environment() -> dict[str, str]:
@@ -112,7 +118,7 @@ def test_a_client_that_comes_later_hears_of_all_models(client):
 
 def test_an_error_in_a_frame_reaches_the_client(client):
     """The tests above can fail: a frame that cannot be drawn is an alert in place of the picture, and no silence."""
-    client.run("explore(lambda k: plots.lines([0, 1], {'model': [0, 1 / k]}, xlabel='x', ylabel='y'), k=[1, 0])")
-    slider = client.of_kind("SelectionSliderModel")[-1]
+    client.run("from deepgen_lib import explore, plots\nexplore(lambda k: plots.lines([0, 1], {'model': [0, 1 / k]}, xlabel='x', ylabel='y'), k=[1, 0])")
+    slider, = client.of_kind("SelectionSliderModel")
     client.update(slider, index=1)
     assert any('role="alert"' in client.models[key]["value"] and "ZeroDivisionError" in client.models[key]["value"] for key in client.of_kind("HTMLModel"))

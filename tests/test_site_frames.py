@@ -1,5 +1,6 @@
 """Frames of sliders: drawn by the notebook's own render, kept while the notebook does not change, refused where it shows something else."""
 import json
+import shutil
 
 import nbformat.v4 as v4
 import pytest
@@ -51,8 +52,8 @@ def test_frames_are_kept_while_the_notebook_stays(course, monkeypatch):
     assert frames_of(["01_toy"], root / "frames", root=root) == ({"01_toy": found}, [])
 
 
-def test_a_changed_notebook_is_drawn_again_and_one_that_shows_something_else_is_refused(course, monkeypatch):
-    root, found = course
+def test_a_changed_notebook_is_drawn_again_and_one_that_shows_something_else_is_refused(course, tmp_path, monkeypatch):
+    root, found = shutil.copytree(course[0], tmp_path / "copy"), course[1]
     built = built_path(root, "lectures", "01_toy")
     notebook, old = read_notebook(built), key(built)
     notebook.cells[1].outputs[0].data["text/plain"] = "Slider k: 1, 2; at 1"

@@ -225,14 +225,15 @@ def main() -> None:
         forget_survivors(folder)
     if {"run", "fresh", "control"} & set(given.steps):
         preload()
+    mutants = drawn(folder, given.mutants, given.seed)
     if "run" in given.steps:
-        run(folder, drawn(folder, given.mutants, given.seed), given.workers, set(given.only))
+        run(folder, mutants, given.workers, set(given.only))
     if "fresh" in given.steps:
-        fresh(folder, given.fresh, given.seed, {m.key for m in drawn(folder, given.mutants, given.seed)}, given.workers)
+        fresh(folder, given.fresh, given.seed, {m.key for m in mutants}, given.workers)
     if "control" in given.steps:
         control(folder)
     if "publish" in given.steps:
-        new = publish_all(read(folder), {m.key for m in drawn(folder, given.mutants, given.seed)}, given.seed, folder / "notebooks.json", read(folder / "fresh"))
+        new = publish_all(read(folder), {m.key for m in mutants}, given.seed, folder / "notebooks.json", read(folder / "fresh"))
         print(*(r["key"] for r in new), sep="\n")
     sys.exit(bool(new))
 

@@ -5,7 +5,7 @@
 
 A run copies notebooks/ and solutions/ to an empty folder (with another number of threads in the line that sets them, if that is asked), computes every cell in new
 kernels and compares what each prints with the committed output, within the cell's stated tolerance (tools/tolerance.py). A cell that differs once is a flake or a
-dependence on the setting; both are counted by name, and none is run again. A run that breaks off is counted, too. What was mended since stands in MENDED.
+dependence on the setting; both are counted by name, and none is run again. A run that breaks off is counted, too. --mended says what was done about it.
 """
 import argparse
 import contextlib
@@ -23,7 +23,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from harness import RESULTS, machine, publish
+from harness import machine, publish
+from recorded import add_options, mend, n_mended, recorded
+from recorded import lines as found_in_words
 
 from tools.sources import code_cells, read_notebook
 
@@ -31,7 +33,6 @@ COURSE = ROOT
 FOLDERS = ("notebooks", "solutions")
 THREADS_LINE = re.compile(r"torch\.set_num_threads\(1\)")
 COLUMNS = ("setting", "runs", "Python", "torch", "numpy", "notebooks a run", "cells compared", "cells that differed", "of these mended since", "runs that broke off")
-MENDED = {"notebooks/11_nvae_architecture: Cell 44": "64 cells without skips multiply a rounding error by a million: they are drawn and measured in float64 now, and compared more strictly"}
 
 
 class Setting(NamedTuple):
@@ -120,36 +121,39 @@ def table(runs: list[dict]) -> list[tuple]:
     lines: dict[tuple, list[dict]] = {}
     for one in runs:
         lines.setdefault((one["setting"], one["python"], one["torch"], one["numpy"]), []).append(one)
-    differing = {line: [cell for one in same for cell in one["different"]] for line, same in lines.items()}
-    return [(setting, len(same), python, torch, numpy, " and ".join(sorted({str(one["notebooks"]) for one in same})), sum(one["cells"] for one in same), len(differing[line]),
-             sum(cell in MENDED for cell in differing[line]), sum(bool(one.get("broke off")) for one in same)) for line, same in lines.items() for setting, python, torch, numpy in [line]]
+    return [(setting, len(same), python, torch, numpy, " and ".join(sorted({str(one["notebooks"]) for one in same})), sum(one["cells"] for one in same),
+             sum(len(one["different"]) for one in same), n_mended(same), sum(bool(one.get("broke off")) for one in same)) for (setting, python, torch, numpy), same in lines.items()]
 
 
 def notes(runs: list[dict]) -> str:
-    different = [f"- {one['setting']}, {one['date']}: {cell}" + (f". Mended: {MENDED[cell]}" if cell in MENDED else "") for one in runs for cell in one["different"]]
-    broken = [f"- {one['setting']}, {one['date']}: broke off, {one['broke off'][:120]}" for one in runs if one.get("broke off")]
-    return (f"Runs: {len(runs)}. Comparisons of a cell: {sum(one['cells'] for one in runs)}, different: {len(different)}. Every cell in a new kernel, compared with the committed output within the "
-            "cell's stated tolerance, as in CI; no run is left out, none repeated." + "".join(f"\n{line}" for line in different + broken))
+    return (f"Runs: {len(runs)}. Comparisons of a cell: {sum(one['cells'] for one in runs)}, different: {sum(len(one['different']) for one in runs)}. Every cell in a new kernel, compared with the "
+            "committed output within the cell's stated tolerance, as in CI; no run is left out, none repeated." + found_in_words(runs, "different", "setting"))
 
 
-def main() -> int:
+def put_down(runs: list[dict], about: dict[str, str]) -> None:
+    publish("repeatability", "The notebooks again, in other settings", COLUMNS, table(runs), about=about, notes=notes(runs), raw=runs)
+
+
+def main() -> int | None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--setting", choices=list(SETTINGS), required=True)
+    parser.add_argument("--setting", choices=list(SETTINGS), required=True, help="with --mended: of the runs to mark")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--chapters", nargs="*", default=[], help="two digits each; all if none is named")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--dry", action="store_true", help="do not append to the committed table")
-    options = parser.parse_args()
-    about, path = machine(), RESULTS / "repeatability.json"
-    new = []
-    for _ in range(options.times):
-        kernels = kernels_of(SETTINGS[options.setting], about)
-        found = {"kernels": kernels} | run(SETTINGS[options.setting], options.chapters, options.jobs)
-        new.append({"setting": options.setting, **{name: about[name] for name in ("date", "python", "torch", "numpy")}, **found})
+    add_options(parser)
+    given = parser.parse_args()
+    about, new = machine(), []
+    if given.mended:
+        runs = recorded("repeatability")
+        mend([one for one in runs if one["setting"] == given.setting], "different", *given.mended)
+        return put_down(runs, about)
+    for _ in range(given.times):
+        setting = SETTINGS[given.setting]
+        found = {"kernels": kernels_of(setting, about)} | run(setting, given.chapters, given.jobs)
+        new.append({"setting": given.setting, **{name: about[name] for name in ("date", "python", "torch", "numpy")}, **found})
         print(json.dumps(new[-1], indent=1), flush=True)
-        runs = (json.loads(path.read_text())["raw"] if path.exists() else []) + new[-1:]
-        if not options.dry:
-            publish("repeatability", "The notebooks again, in other settings", COLUMNS, table(runs), about=about, notes=notes(runs), raw=runs)
+        if not given.dry:
+            put_down(recorded("repeatability") + new[-1:], about)
     return any(one["different"] or one["broke off"] for one in new)
 
 

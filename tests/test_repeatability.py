@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import recorded
 import repeatability
 
 ONE = {"setting": "as built", "date": "2026-01-01", "python": "3.11", "torch": "2.13", "numpy": "2.4", "notebooks": 2, "cells": 10, "different": ["a"]}
@@ -62,10 +63,14 @@ def test_the_table_has_a_line_for_each_setting_and_versions():
     assert found == [("as built", 2, "3.11", "2.13", "2.4", "2", 20, 2, 0, 0), ("2 threads", 1, "3.11", "2.13", "2.4", "2", 10, 0, 0, 0)]
 
 
-def test_what_was_mended_is_still_counted(monkeypatch):
-    monkeypatch.setattr(repeatability, "MENDED", {"a": "it drew in float32"})
-    assert repeatability.table([ONE])[0][-3:] == (1, 1, 0)
-    assert "different: 1" in repeatability.notes([ONE]) and "Mended: it drew in float32" in repeatability.notes([ONE])
+def test_what_was_mended_is_still_counted_and_what_comes_again_is_not_mended():
+    runs = [ONE | {"different": ["a"]} for _ in range(2)]
+    recorded.mend(runs[:1], "different", "a", "it drew in float32")
+    assert repeatability.table(runs)[0][-3:] == (2, 1, 0)
+    told = repeatability.notes(runs)
+    assert "different: 2" in told and told.count(": a") == 2 and told.count("Mended: it drew in float32") == 1
+    with pytest.raises(ValueError, match="got 'b', expected something that a run found: a;"):
+        recorded.mend(runs, "different", "b", "never")
 
 
 @pytest.mark.parametrize("setting, about", [("older versions", {"torch": "2.13.0", "numpy": "2.1.0"}), ("older versions", {"torch": "2.11.0", "numpy": "2.10.0"}), ("newer versions", {"python": "3.11.7"})])

@@ -443,8 +443,10 @@ def stack(n_cells, *, skip=True, norm=True, scale=0.1):
     what multiplies a gradient by a million does it to a rounding error, too."""
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
-    cells = [GenerativeCell(8, expansion=2, scale=scale) for _ in range(n_cells)]
-    torch.set_default_dtype(torch.float32)
+    try:
+        cells = [GenerativeCell(8, expansion=2, scale=scale) for _ in range(n_cells)]
+    finally:                                                        # also when it is interrupted
+        torch.set_default_dtype(torch.float32)
     cells = cells if skip else [cell.branch for cell in cells]
     return cells if norm else [without_norms(cell) for cell in cells]
 

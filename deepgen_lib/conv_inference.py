@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .conv_dbn import ConvDBN
 from .max_pool import probabilistic_max_pool, sample_max_pool, spread
-from .validate import require_choice, require_count, require_images, require_model, require_rng
+from .validate import require_count, require_flag, require_images, require_model, require_rng
 
 
 class Inference(NamedTuple):
@@ -60,7 +60,7 @@ def infer(dbn: ConvDBN, v: Tensor, *, n_sweeps: int, known: Tensor | None = None
     require_model("infer", "dbn", dbn, "ConvDBN")
     require_images("infer", "v", v, dbn.rbms[0].n_channels, dtype=dbn.top.W.dtype, binary=dbn.rbms[0].sigma is None)
     require_count("infer", "n_sweeps", n_sweeps)
-    require_choice("infer", "top_down", str(top_down), ("True", "False"))
+    require_flag("infer", "top_down", top_down)
     require_rng("infer", rng)
     burn_in = n_sweeps // 2 if burn_in is None else burn_in
     require_count("infer", "burn_in", burn_in, minimum=0, maximum=n_sweeps - 1)

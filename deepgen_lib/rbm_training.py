@@ -18,7 +18,7 @@ from .kernels.cd_update import Parameters, Rates
 from .kernels.counter import HIDDEN, counter_uniforms, new_clock
 from .processes import average_, n_processes, rank, share_, share_first
 from .rbm import RBM
-from .validate import require_choice, require_count, require_means, require_model, require_number, require_rng, require_state, require_states
+from .validate import require_count, require_flag, require_means, require_model, require_number, require_rng, require_state, require_states
 
 OFFSET_RATE = 0.01  # how fast lam follows the mean hidden activity (Melchior et al. 2016, section 4)
 
@@ -44,7 +44,7 @@ class CDOptions:
             require_number("CDOptions", name, getattr(self, name), low=0)
         require_number("CDOptions", "momentum", self.momentum, low=0, high=0.999)
         for name in ("persistent", "centred"):
-            require_choice("CDOptions", name, str(getattr(self, name)), ("True", "False"))
+            require_flag("CDOptions", name, getattr(self, name))
         if self.sparsity_target is not None:
             require_number("CDOptions", "sparsity_target", self.sparsity_target, low=0, high=1)
 

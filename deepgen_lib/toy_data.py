@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .enumeration import all_states
-from .validate import in_words, require_count, require_number, require_probabilities, require_rng, require_states
+from .validate import require_count, require_flag, require_number, require_probabilities, require_rng, require_states
 
 MAX_SIDE = 10
 _PROTOTYPES = ((1, 1, 1, 0, 0, 0), (0, 0, 0, 1, 1, 1), (1, 0, 1, 0, 1, 0))
@@ -30,8 +30,7 @@ def bars_and_stripes(side: int, *, duplicates: bool = False) -> Tensor:
     repeats them, 2**(side+1) rows, uniform again. Rows first, then columns. side 2 to 10.
     """
     require_count("bars_and_stripes", "side", side, minimum=2, maximum=MAX_SIDE)
-    if not isinstance(duplicates, bool):
-        raise ValueError(f"bars_and_stripes: duplicates is {in_words(duplicates)}, expected True or False; leave it out to have each image once")
+    require_flag("bars_and_stripes", "duplicates", duplicates)
     lines = all_states(side)                                          # (2**side, side)
     stripes = lines.repeat_interleave(side, 1)                        # rows of the image are constant
     bars = lines.repeat(1, side)                                      # columns of the image are constant

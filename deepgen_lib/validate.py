@@ -154,6 +154,12 @@ def require_choice(where: str, name: str, value: str, options: Collection[str]) 
         raise ValueError(f"{where}: {name} is {in_words(value)}, expected one of {', '.join(map(repr, options))}; pick one of these")
 
 
+def require_flag(where: str, name: str, value: bool) -> None:
+    """value is True or False; the words are not, and neither is 1."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{where}: {name} is {in_words(value)}, expected True or False; write {name}=True or {name}=False, without quotes")
+
+
 def require_rng(where: str, rng: torch.Generator) -> None:
     """rng is a torch.Generator."""
     if not isinstance(rng, torch.Generator):

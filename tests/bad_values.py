@@ -23,6 +23,11 @@ def rng():
     return of(NO_GENERATORS)
 
 
+def flag():
+    """Neither True nor False; the words, which count as true, above all."""
+    return st.sampled_from(["False", "True", "yes", 0, 1, None]).map(lambda value: (value, repr(value)))
+
+
 def no_model():
     """Nothing with the parts of a model, a trainer or options of the course."""
     return of([None, 3, "rbm", [], torch.zeros(2), nn.Linear(2, 2)])

@@ -103,8 +103,8 @@ def doors() -> dict[str, Door]:
         "centred": Door(centred, dict(g=Gradient(normal(V, H), normal(V), normal(H)), mu=mean, lam=normal(H)), dict(g=bad.no_model(),
             mu=bad.tensors(mean), lam=bad.tensors(normal(H)))),
         "CDOptions": Door(CDOptions, dict(n_gibbs_steps=1), {
-            "n_gibbs_steps": bad.count(1), "n_chains": bad.count(1), "momentum": bad.number(0.0, 0.999), "persistent": bad.choice("True", "False").filter(lambda p: str(p[0]) not in ("True", "False")),
-            "centred": bad.choice("True", "False").filter(lambda p: str(p[0]) not in ("True", "False")), "sparsity_target": bad.number(0.0, 1.0).filter(given_at_all), **{r: bad.number(0.0) for r in rates}}),
+            "n_gibbs_steps": bad.count(1), "n_chains": bad.count(1), "momentum": bad.number(0.0, 0.999), "persistent": bad.flag(),
+            "centred": bad.flag(), "sparsity_target": bad.number(0.0, 1.0).filter(given_at_all), **{r: bad.number(0.0) for r in rates}}),
         "RBMTrainer": Door(RBMTrainer, dict(rbm=rbm, options=CDOptions(centred=True), data_mean=mean, rng=g), dict(options=bad.no_model(), rbm=bad.no_model(), data_mean=bad.means(mean).filter(given_at_all), **rng), rbm),
         "RBMTrainer.check_data": Door(trainer().check_data, dict(data=v), dict(data=bad.tensors(v, binary=True)), rbm),
         "RBMTrainer.load_state": Door(trainer().load_state, dict(state=trainer().state()), dict(state=st.sampled_from([({}, "nothing"), ({"velocity_W": torch.zeros(2, 2)}, "(2, 2)")])), rbm),

@@ -72,7 +72,7 @@ def doors() -> dict[str, Door]:
         "block_logits": Door(block_logits, dict(dbn=dbn, v=x, hidden=deep, level=1), dict(dbn=bad.no_model(), v=binary, hidden=hidden, level=levels), dbn),
         "hierarchical_sweep": Door(hierarchical_sweep, dict(dbn=dbn, v=x, hidden=deep, known=known, rng=g), dict(dbn=bad.no_model(), v=binary, hidden=hidden, known=masks(known), **rng), dbn),
         "infer": Door(infer, dict(dbn=dbn, v=x, n_sweeps=2, known=known, burn_in=1, rng=g), dict(dbn=bad.no_model(), v=binary, n_sweeps=bad.count(2), known=masks(known), burn_in=bad.count(0, 1).filter(lambda drawn: drawn[0] is not None),
-            top_down=st.sampled_from([(2, "2"), ("yes", "yes"), (None, "None")]), **rng), dbn),
+            top_down=bad.flag(), **rng), dbn),
         "PooledSamples.check_data": Door(stream.check_data, dict(data=x), dict(data=binary), lower),
         "greedy_conv_dbn": Door(greedy_conv_dbn, dict(x=x, rbms=[lower, upper], options=CDOptions(), n_updates=1, batch_size=2, rng=g), dict(
             x=binary, rbms=stacks(), options=st.just(([CDOptions()], "1 options")), n_updates=bad.count(1), batch_size=bad.count(1, 3), **rng), lower),

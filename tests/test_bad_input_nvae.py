@@ -53,7 +53,6 @@ def doors() -> dict[str, Door]:
     colours = st.sampled_from([0, 2, True, None, 1.5, "3"]).map(lambda n: (n, repr(n)))
     spoilt = {"parameters": images(parameters, dtypes=False, rows=False), "n_channels": colours, "n_mixtures": bad.count(1)}
     counts = {name: bad.count(1) for name in ("n_channels", "n_latent", "width", "cells", "outer_cells", "expansion", "n_mixtures")}
-    flags = st.sampled_from([0, 1, "yes", None]).map(lambda value: (value, repr(value)))
     kl = torch.rand(4, 3, dtype=F64, generator=g)
     return {
         "residual_normal_kl": Door(residual_normal_kl, dict(delta_mu=a, delta_log_sigma=b, log_sigma=c), one),
@@ -66,16 +65,16 @@ def doors() -> dict[str, Door]:
         "sample_logistic_mixture": Door(sample_logistic_mixture, dict(parameters=parameters, n_channels=1, n_mixtures=2, rng=g), dict(**spoilt, n_levels=bad.count(2), **rng)),
         "logistic_mixture_mean": Door(logistic_mixture_mean, dict(parameters=parameters, n_channels=1, n_mixtures=2), spoilt),
         "NVAEConfig": Door(NVAEConfig, dict(groups=(2, 2)), dict(
-            groups=st.sampled_from([((), "()"), ([2, 2], "[2, 2]"), (2, "2"), ((2, 0), "0"), ((2.0, 1), "2.0"), (None, "None")]), image_size=bad.count(2), n_down=bad.count(0), flow_cells=bad.count(0), flow_scale=flags, flow_context=flags, n_levels=bad.count(2, 65_536),
-            likelihood=bad.choice("bernoulli", "logistic_mixture"), relative=flags, balance=flags, clamp=bad.number(1e-3).filter(given_at_all), warm_up=bad.number(0.0, 1.0), **counts,
+            groups=st.sampled_from([((), "()"), ([2, 2], "[2, 2]"), (2, "2"), ((2, 0), "0"), ((2.0, 1), "2.0"), (None, "None")]), image_size=bad.count(2), n_down=bad.count(0), flow_cells=bad.count(0), flow_scale=bad.flag(), flow_context=bad.flag(), n_levels=bad.count(2, 65_536),
+            likelihood=bad.choice("bernoulli", "logistic_mixture"), relative=bad.flag(), balance=bad.flag(), clamp=bad.number(1e-3).filter(given_at_all), warm_up=bad.number(0.0, 1.0), **counts,
             **{name: bad.number(0.0) for name in ("residual_scale", "floor", "regularisation")})),
         "NVAEConfig in colour": Door(NVAEConfig, dict(likelihood="logistic_mixture", n_channels=3), dict(n_channels=st.sampled_from([(2, "2"), (4, "4")]))),
         "EncoderCell": Door(EncoderCell, dict(channels=2), dict(channels=bad.count(1), scale=bad.number())),
-        "GenerativeCell": Door(GenerativeCell, dict(channels=2, up=True), dict(channels=bad.count(1) | st.just((3, "3")), expansion=bad.count(1), up=bad.of([None, 1, "True", torch.zeros(2)]), scale=bad.number())),
+        "GenerativeCell": Door(GenerativeCell, dict(channels=2, up=True), dict(channels=bad.count(1) | st.just((3, "3")), expansion=bad.count(1), up=bad.flag(), scale=bad.number())),
         "squeeze_parameters": Door(squeeze_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "encoder_cell_parameters": Door(encoder_cell_parameters, dict(channels=2), dict(channels=bad.count(1))),
         "generative_cell_parameters": Door(generative_cell_parameters, dict(channels=2), dict(channels=bad.count(1), expansion=bad.count(1))),
-        **{f.__name__: Door(f, dict(n_latent=2), dict(n_latent=bad.count(1), context=bad.count(0), expansion=bad.count(1), scale=flags)) for f in (FlowCell, flow_cell_parameters)},
+        **{f.__name__: Door(f, dict(n_latent=2), dict(n_latent=bad.count(1), context=bad.count(0), expansion=bad.count(1), scale=bad.flag())) for f in (FlowCell, flow_cell_parameters)},
         "kl_weight": Door(kl_weight, dict(fraction=0.5, warm_up=0.3), dict(fraction=bad.number(0.0, 1.0), warm_up=bad.number(0.0, 1.0))),
         "balance_weights": Door(balance_weights, dict(kl=kl, sizes=torch.ones(3)), dict(kl=bad.tensors(kl, dtypes=False), sizes=st.sampled_from([(torch.ones(2), "1., 1."), (torch.zeros(3), "0., 0."), (None, "None"), ([1, 1, 1], "[1, 1, 1]")]))),
         "SpectralPenalty": Door(SpectralPenalty, dict(network=nn.Conv2d(1, 1, 1)), dict(network=bad.of(NO_MODULES))),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ..validate import require_count, require_kind, require_number
+from ..validate import require_count, require_flag, require_number
 
 
 class SqueezeExcite(nn.Module):
@@ -66,7 +66,7 @@ class GenerativeCell(ResidualCell):
     def __init__(self, channels: int, *, expansion: int = 6, up: bool = False, scale: float = 0.1):
         _require_sizes("GenerativeCell", channels, scale)
         require_count("GenerativeCell", "expansion", expansion)
-        require_kind("GenerativeCell", "up", up, bool, cure="pass up=True for twice the size, up=False for the same")
+        require_flag("GenerativeCell", "up", up)
         if up and channels % 2:
             raise ValueError(f"GenerativeCell: channels is {channels} with up=True, expected an even number; half of them stay")
         out = channels // (2 if up else 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..validate import in_words, require_choice, require_count, require_number
+from ..validate import in_words, require_choice, require_count, require_flag, require_number
 
 LIKELIHOODS = ("bernoulli", "logistic_mixture")
 
@@ -54,8 +54,7 @@ class NVAEConfig:
         if self.clamp is not None:
             require_number("NVAEConfig", "clamp", self.clamp, low=1e-3)
         for name in ("relative", "balance", "flow_scale", "flow_context"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"NVAEConfig: {name} is {in_words(getattr(self, name))}, expected True or False; pass {name}=True")
+            require_flag("NVAEConfig", name, getattr(self, name))
 
     @property
     def n_groups(self) -> int:

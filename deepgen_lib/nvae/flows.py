@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, silu
 
 from ..residual_normal import ResidualNormal
-from ..validate import in_words, require_count
+from ..validate import require_count, require_flag
 
 LARGEST_SCALE = 2.0  # of |s|, by a soft clamp: no entry is stretched by more than e² in one cell
 
@@ -136,5 +136,4 @@ def _mask(out: Tensor, into: Tensor, size: int, *, itself: bool, reverse: bool) 
 def _require_sizes(where: str, n_latent: int, context: int, expansion: int, scale: bool) -> None:
     for name, value, least in (("n_latent", n_latent, 1), ("context", context, 0), ("expansion", expansion, 1)):
         require_count(where, name, value, minimum=least)
-    if not isinstance(scale, bool):
-        raise ValueError(f"{where}: scale is {in_words(scale)}, expected True or False; pass scale=True")
+    require_flag(where, "scale", scale)

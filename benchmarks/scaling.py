@@ -1,10 +1,11 @@
 """What more processes bring: the same joint batch divided among 1, 2 and 4 of them, for each kind of model; time of an update, bytes exchanged, time lost to it.
 
-    python3 tools/course.py bench scaling        about 15 minutes on two quiet cores
+    python3 tools/course.py bench scaling        about 13 minutes on two quiet cores
     python3 benchmarks/scaling.py --quick        three updates each and one round; nothing written
     python3 benchmarks/scaling.py --page         write the committed numbers into reference/cluster.md, which a measurement does by itself
 
-Each measurement is a torchrun of train_together.py, one thread a process. A round measures every number of processes once, in turn; the median of the rounds counts.
+Each measurement is a torchrun of train_together.py, one thread a process. A round measures every number of processes once, in turn, each followed by one process alone
+with as many rows as a process had (what the update would take if exchanges and neighbours cost nothing); the median of the rounds counts.
 """
 import argparse
 import json
@@ -22,14 +23,15 @@ PAGE, MARK = Path(__file__).parents[1] / "reference" / "cluster.md", "<!-- The r
 UPDATES = {"rbm_small": 200, "rbm": 100, "dbn": 50, "vae": 100, "vqvae": 40, "nvae": 30, "ais": 5}
 WORDS = {"rbm_small": "RBM 784-50, PCD", "rbm": "RBM 784-500, PCD", "dbn": "DBN 784-500-1000, up-down", "vae": "VAE 784-500-500-20", "vqvae": "VQ-VAE, width 32", "nvae": "NVAE, small",
          "ais": "AIS, 100 temperatures"}
-COLUMNS = ("training", "parameters", "joint batch or chains", "processes", "ms an update", "times as fast as one", "kB a process hands over", "share of the time in exchanges")
+CHAINS_STAY = ("rbm_small", "rbm")  # one process would keep all chains and draw its random numbers in another way
+COLUMNS = ("training", "parameters", "joint batch or chains", "processes", "ms an update", "times as fast as one", "ms with this part of the rows, alone", "kB a process hands over", "share of the time in exchanges")
 
 
-def one(name: str, n_processes: int, n_updates: int) -> dict[str, float]:
+def one(name: str, n_processes: int, n_updates: int, *options: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         start = [sys.executable] if n_processes == 1 else [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_processes)]
-        ran = subprocess.run([*start, str(SCRIPT), name, "--updates", str(n_updates), "--measure", str(found)], env=os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"},
+        ran = subprocess.run([*start, str(SCRIPT), name, "--updates", str(n_updates), "--measure", str(found), *options], env=os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"},
                              capture_output=True, text=True)
         if ran.returncode:
             raise SystemExit(f"scaling: {name} with {n_processes} processes failed\n{ran.stderr[-3000:]}")
@@ -43,7 +45,8 @@ def rows(raw: dict[str, dict[str, list[dict]]]) -> list[tuple]:
         for size, rounds in sizes.items():
             ms, first = (statistics.median(found["ms"] for found in sizes[key]) for key in (size, "1"))
             share = statistics.median(found["share"] for found in rounds)
-            table.append((WORDS[name], f"{rounds[0]['parameters']:,}", rounds[0]["batch"], size, f"{ms:.3g}", f"{first / ms:.2f}", f"{rounds[0]['bytes'] / 1000:,.1f}", f"{share:.0%}"))
+            alone = f"{statistics.median(found['alone'] for found in rounds):.3g}" if all("alone" in found for found in rounds) else ""
+            table.append((WORDS[name], f"{rounds[0]['parameters']:,}", rounds[0]["batch"], size, f"{ms:.3g}", f"{first / ms:.2f}", alone, f"{rounds[0]['bytes'] / 1000:,.1f}", f"{share:.0%}"))
     return table
 
 
@@ -77,13 +80,17 @@ def main() -> None:
     for _ in range(1 if given.quick else given.rounds):
         for name in given.only:
             for size in sizes:
-                raw[name][str(size)].append(one(name, size, 3 if given.quick else UPDATES[name]))
+                found = one(name, size, n := 3 if given.quick else UPDATES[name])
+                if size > 1 and name not in CHAINS_STAY:
+                    found["alone"] = one(name, 1, n, "--batch", str(found["batch"] // size))["ms"]
+                raw[name][str(size)].append(found)
     table = rows(raw)
     if given.quick:
         return print(*table, sep="\n")
     publish("scaling", "One training in several processes", COLUMNS, table, about=machine() | {"threads of a process": "1"}, raw=raw, notes=(
         f"The joint batch is the same for all numbers of processes. Medians of {given.rounds} rounds. More processes than cores share them: here they show what the exchange costs, not "
-        "what more cores bring. One process alone draws an RBM's random numbers the quick way; several draw them by counter, so that the result does not depend on their number."))
+        "what more cores bring. One process alone draws an RBM's random numbers the quick way; several draw them by counter, so that the result does not depend on their number. "
+        "Alone: one process with as many rows as each had, no exchange and no neighbour; not for RBMs, whose chains it would keep."))
     write_page()
 
 

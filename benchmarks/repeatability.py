@@ -32,7 +32,7 @@ from tools.sources import code_cells, read_notebook
 COURSE = ROOT
 FOLDERS = ("notebooks", "solutions")
 THREADS_LINE = re.compile(r"torch\.set_num_threads\(1\)")
-COLUMNS = ("setting", "runs", "Python", "torch", "numpy", "notebooks a run", "cells compared", "cells that differed", "of these mended since", "runs that broke off")
+COLUMNS = ("setting", "runs", "Python", "torch", "numpy", "Matplotlib", "notebooks a run", "cells compared", "cells that differed", "of these mended since", "runs that broke off")
 
 
 class Setting(NamedTuple):
@@ -49,7 +49,7 @@ SETTINGS = {
     "busy neighbours": Setting(busy=4),
     "plain CPU kernels": Setting(environment={"ATEN_CPU_CAPABILITY": "default"}),  # no AVX2, no AVX-512: another order of sums
     "plain CPU kernels, 2 threads": Setting(threads=2, environment={"ATEN_CPU_CAPABILITY": "default"}),
-    "older versions": Setting(versions={"torch": "2.11", "numpy": "2.1"}),  # the oldest that pyproject.toml allows, in an environment of their own
+    "older versions": Setting(versions={"torch": "2.11", "numpy": "2.1", "matplotlib": "3.10"}),  # the oldest that pyproject.toml allows, in an environment of their own
     "newer versions": Setting(versions={"python": "3.13"}),
 }
 
@@ -120,9 +120,9 @@ def table(runs: list[dict]) -> list[tuple]:
     """A line for each setting and set of versions."""
     lines: dict[tuple, list[dict]] = {}
     for one in runs:
-        lines.setdefault((one["setting"], one["python"], one["torch"], one["numpy"]), []).append(one)
-    return [(setting, len(same), python, torch, numpy, " and ".join(sorted({str(one["notebooks"]) for one in same})), sum(one["cells"] for one in same),
-             sum(len(one["different"]) for one in same), n_mended(same), sum(bool(one.get("broke off")) for one in same)) for (setting, python, torch, numpy), same in lines.items()]
+        lines.setdefault((*(one[name] for name in ("setting", "python", "torch", "numpy")), one.get("matplotlib", "not noted")), []).append(one)
+    return [(setting, len(same), *versions, " and ".join(sorted({str(one["notebooks"]) for one in same})), sum(one["cells"] for one in same),
+             sum(len(one["different"]) for one in same), n_mended(same), sum(bool(one.get("broke off")) for one in same)) for (setting, *versions), same in lines.items()]
 
 
 def notes(runs: list[dict]) -> str:
@@ -142,7 +142,7 @@ def main() -> int | None:
     parser.add_argument("--jobs", type=int, default=2)
     add_options(parser)
     given = parser.parse_args()
-    about, new = machine(), []
+    about, new = machine("matplotlib"), []
     if given.mended:
         runs = recorded("repeatability")
         mend([one for one in runs if one["setting"] == given.setting], "different", *given.mended)
@@ -150,7 +150,7 @@ def main() -> int | None:
     for _ in range(given.times):
         setting = SETTINGS[given.setting]
         found = {"kernels": kernels_of(setting, about)} | run(setting, given.chapters, given.jobs)
-        new.append({"setting": given.setting, **{name: about[name] for name in ("date", "python", "torch", "numpy")}, **found})
+        new.append({"setting": given.setting, **{name: about[name] for name in ("date", "python", "torch", "numpy", "matplotlib")}, **found})
         print(json.dumps(new[-1], indent=1), flush=True)
         if not given.dry:
             put_down(recorded("repeatability") + new[-1:], about)

@@ -5,6 +5,7 @@ import torch
 
 from deepgen_lib import LinearGaussian, plots
 from deepgen_lib.latents import NormalPosterior
+from deepgen_lib.plots.describe import describe
 from deepgen_lib.plots.vae import BASELINES, CLOUD, REACH, SIGMAS, TARGET
 
 
@@ -55,6 +56,19 @@ def test_ellipses_are_two_standard_deviations_of_the_posterior_and_of_each_q():
     np.testing.assert_allclose(np.einsum("ni,ij,nj->n", off, np.linalg.inv(covariance.numpy()), off), 4, rtol=1e-9)
     off = (drawn["mine"] - [0.5, -1.0]) / np.exp([0.0, -1.0])
     np.testing.assert_allclose((off**2).sum(1), 4, rtol=1e-9)
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: plots.vae.ellipses(model(), torch.zeros(3).double(), {"mine": NormalPosterior(torch.zeros(1, 2).double(), torch.zeros(1, 2).double())}),
+    lambda: plots.scatter(np.array([[0.0, 0.0], [1.0, 3.0]]), xlabel="x", ylabel="y", square=True),
+])
+def test_axes_of_one_scale_reach_as_far_before_and_after_the_layout(draw):
+    """Limits that the layout widens depend on fonts and on Matplotlib's version, and the description would with them."""
+    figure = draw().figure
+    before = describe(figure)
+    figure.canvas.draw()
+    axis, = figure.axes
+    assert describe(figure) == before and axis.get_aspect() == 1 and np.diff(axis.get_xlim()) == pytest.approx(np.diff(axis.get_ylim()))
 
 
 def test_searched_puts_the_encoder_across_and_the_best_up():

@@ -12,6 +12,7 @@ import recorded
 import repeatability
 
 ONE = {"setting": "as built", "date": "2026-01-01", "python": "3.11", "torch": "2.13", "numpy": "2.4", "notebooks": 2, "cells": 10, "different": ["a"]}
+OLDEST = {"torch": "2.11.0", "numpy": "2.1.0", "matplotlib": "3.10.0"}
 
 
 @pytest.fixture
@@ -59,8 +60,9 @@ def test_neighbours_are_busy_and_go_away():
 
 
 def test_the_table_has_a_line_for_each_setting_and_versions():
-    found = repeatability.table([ONE, ONE, ONE | {"setting": "2 threads", "different": []}])
-    assert found == [("as built", 2, "3.11", "2.13", "2.4", "2", 20, 2, 0, 0), ("2 threads", 1, "3.11", "2.13", "2.4", "2", 10, 0, 0, 0)]
+    found = repeatability.table([ONE, ONE, ONE | {"setting": "2 threads", "different": []}, ONE | {"matplotlib": "3.10"}])
+    assert found == [("as built", 2, "3.11", "2.13", "2.4", "not noted", "2", 20, 2, 0, 0), ("2 threads", 1, "3.11", "2.13", "2.4", "not noted", "2", 10, 0, 0, 0),
+                     ("as built", 1, "3.11", "2.13", "2.4", "3.10", "2", 10, 1, 0, 0)]
 
 
 def test_what_was_mended_is_still_counted_and_what_comes_again_is_not_mended():
@@ -73,7 +75,8 @@ def test_what_was_mended_is_still_counted_and_what_comes_again_is_not_mended():
         recorded.mend(runs, "different", "b", "never")
 
 
-@pytest.mark.parametrize("setting, about", [("older versions", {"torch": "2.13.0", "numpy": "2.1.0"}), ("older versions", {"torch": "2.11.0", "numpy": "2.10.0"}), ("newer versions", {"python": "3.11.7"})])
+@pytest.mark.parametrize("setting, about", [
+    ("older versions", OLDEST | {"torch": "2.13.0"}), ("older versions", OLDEST | {"numpy": "2.10.0"}), ("older versions", OLDEST | {"matplotlib": "3.11.0"}), ("newer versions", {"python": "3.11.7"})])
 def test_a_setting_that_is_not_there_is_refused(setting, about):
     with pytest.raises(ValueError, match="expected .*; run it with an interpreter that has them"):
         repeatability.kernels_of(repeatability.SETTINGS[setting], about)

@@ -33,7 +33,7 @@ def scatter(points, *, xlabel: str, ylabel: str, title: str = "", says: str = ""
     with drawing(**({"width": 5.2, "height": 4.6} if square else {})) as (figure, axis):
         draw_scatter(axis, points)
         if square:
-            axis.set_aspect("equal", adjustable="datalim")
+            one_scale(axis)
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     return Picture(figure, says=says)
 
@@ -158,3 +158,10 @@ def draw_heatmap(axis: Axes, values, *, rows: Sequence = (), columns: Sequence =
 def _legend(axis: Axes, names) -> None:
     if len(names) > 1 or any(names):
         axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)  # beside the panel: covers nothing, never jumps
+
+
+def one_scale(axis: Axes) -> None:
+    """Both axes get the longer one's reach, and the same length. (Matplotlib's own adjustable="datalim" reaches as far as the layout leaves room, which depends on fonts and versions.)"""
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    half = max(right - left, high - low) / 2
+    axis.set(xlim=((left + right) / 2 - half, (left + right) / 2 + half), ylim=((low + high) / 2 - half, (low + high) / 2 + half), aspect="equal")

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..gradient_estimators import QuadraticToy, pathwise_gradients, score_gradients
 from ..latents import NormalPosterior
 from ..linear_gaussian import LinearGaussian
-from .basic import draw_scatter
+from .basic import draw_scatter, one_scale
 from .controls import explorable
 from .inputs import array
 from .picture import Picture
@@ -63,7 +63,7 @@ def ellipses(model: LinearGaussian, x: Tensor, qs: Mapping[str, NormalPosterior]
             line = array("ellipses", centre[:, None] + 2 * torch.linalg.cholesky(spread) @ circle, ndim=2, name=name)
             axis.plot(*line, color=look[name].colour, linestyle=look[name].dash, label=name)
             axis.plot(*centre.numpy(), "o", color=look[name].colour, label=f"_centre of {name}")
-        axis.set_aspect("equal", adjustable="datalim")
+        one_scale(axis)
         axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
         axis.set(xlabel="z₁", ylabel="z₂")
     return Picture(figure, says=says)

@@ -102,7 +102,7 @@ def run(setting: Setting, chapters: list[str], jobs: int) -> dict:
         notebooks = copy(folder, setting.threads, chapters)
         environment = os.environ | setting.environment | {"OMP_NUM_THREADS": str(setting.threads), "TQDM_DISABLE": "1", "PYTHONPATH": str(ROOT),
                                                           "OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads sleep: the sums are the same, and other processes get on
-        command = [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "tools.nbval_tolerance", "-n", str(jobs), "--dist", "loadscope", "--junitxml", f"{folder}/report.xml",
+        command = [sys.executable, "-m", "pytest", "-q", "--color=no", "--nbval", "-p", "tools.nbval_tolerance", "-n", str(jobs), "--dist", "loadscope", "--junitxml", f"{folder}/report.xml",
                    "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", str(ROOT / "pyproject.toml"), *map(str, notebooks)]
         begun = time.monotonic()
         ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -111,7 +111,7 @@ def run(setting: Setting, chapters: list[str], jobs: int) -> dict:
         different = ["/".join(case.get("classname").removesuffix(".ipynb").split(".")[-2:]) + f": {case.get('name')}" for case in cases if len(case)]
         expected = sum(len(code_cells(read_notebook(path))) for path in notebooks)
         broke = ran.returncode != bool(different) or len(cases) != expected
-        said = [line for line in ran.stdout.splitlines() if "differ" in line or line.startswith(("FAILED", "E "))]
+        said = [re.sub(r"\S*/(?=notebooks/|solutions/)", "", line) for line in ran.stdout.splitlines() if "differ" in line or line.startswith(("FAILED", "E "))]
     return {"notebooks": len(notebooks), "cells": len(cases), "different": different, "said": said[:60] if different else [], "minutes": round((time.monotonic() - begun) / 60, 1),
             "broke off": f"exit status {ran.returncode}, {len(cases)} of {expected} cells: {ran.stdout[-1500:]}{ran.stderr[-500:]}" if broke else ""}
 

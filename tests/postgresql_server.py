@@ -6,14 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 with contextlib.suppress(ImportError):  # not on Windows
     import pwd
 
 DEBIAN = "/usr/lib/postgresql"  # where Debian keeps the server's programs, one folder a version
-DATABASE = "gradebook"
 
 
 def missing() -> str:
@@ -26,8 +26,8 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """SQLAlchemy's address of an empty database, as nbgrader's db_url takes it."""
+def server() -> Iterator[Callable[[str], str]]:
+    """A function that makes an empty database of a new name: -> SQLAlchemy's address of it, as nbgrader's db_url takes it."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has 107 characters at most
     user = {} if os.geteuid() else {"user": _somebody(), "group": pwd.getpwnam(_somebody()).pw_gid, "extra_groups": []}
     if user:
@@ -38,11 +38,15 @@ def server() -> Iterator[str]:
     try:
         _do([_program("initdb"), "-D", data, "-U", "teacher", "-A", "trust", "-N", "-E", "UTF8"], quiet)
         _do([_program("pg_ctl"), "-D", data, "-l", folder / "log", "-w", "-t", "120", "-o", options, "start"], quiet | {"capture_output": False, "stdout": subprocess.DEVNULL})
-        _do([_program("createdb"), "-h", folder, "-U", "teacher", DATABASE], quiet)
-        yield f"postgresql+psycopg://teacher@/{DATABASE}?host={folder}"
+        yield partial(_database, folder=folder, options=quiet)
     finally:
         subprocess.run([_program("pg_ctl"), "-D", data, "-w", "-m", "immediate", "stop"], **quiet)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _database(name: str, folder: Path, options: dict) -> str:
+    _do([_program("createdb"), "-h", folder, "-U", "teacher", name], options)
+    return f"postgresql+psycopg://teacher@/{name}?host={folder}"
 
 
 def _do(command: list, options: dict) -> None:

@@ -19,9 +19,15 @@ pytestmark = pytest.mark.skipif(bool(postgresql_server.missing()), reason=postgr
 
 
 @pytest.fixture(scope="module")
-def url():
-    with postgresql_server.server() as address:
-        yield address
+def new_database():
+    with postgresql_server.server() as made:
+        yield made
+
+
+@pytest.fixture
+def url(new_database, tmp_path):
+    """An empty database for each test."""
+    return new_database(tmp_path.name)
 
 
 def write_toy(course: Path, url: str) -> Path:

@@ -12,7 +12,7 @@ Each lecture goes through six laps in one folder, its printed numbers and words 
   back          then all quick cells once more from the last to the first: a reader who scrolls up and runs a cell again;
   middle        a new kernel, the set-up cell, and then the second half alone;
   end           restart and run all, after all of this.
-Outcomes: same; meant (MEANT says why another output is right); said (an exception, for example a NameError); silent (something else is printed and nothing says so). After
+Outcomes: same; meant (MEANT says why another output is right); said (an exception, for example a NameError, or the same with a warning); silent (something else is printed and nothing says so). After
 every lap the folder may hold the file of progress alone.
 
 The exit status is 1 where a silent cell has no reason in REASONS, where restart and run all gives something else, or where another file is left in the folder.
@@ -21,6 +21,7 @@ import argparse
 import json
 import math
 import random
+import re
 import sys
 import tempfile
 import time
@@ -47,7 +48,7 @@ DRAWS = "draws on from a generator of the chapter: another sample of the same si
 REASONS = {
     ("01_gibbs_bound", "guessing"): DRAWS, ("01_gibbs_bound", "b2-ceiling"): "shows what guessing drew", ("03_log_z", "toy-samples"): DRAWS, ("03_log_z", "one-step"): DRAWS,
     ("03_log_z", "ais-against-one-step"): DRAWS, ("04_dbn_stacking", "d3-planted"): DRAWS, ("04_dbn_stacking", "d3-picture"): "shows the network that d3-planted drew",
-    ("04_dbn_stacking", "s1-planted"): DRAWS, ("04_dbn_stacking", "d5"): DRAWS, ("11_nvae_architecture", "deaf-claim"): "its network is drawn from PyTorch's own generator",
+    ("04_dbn_stacking", "s1-planted"): DRAWS, ("04_dbn_stacking", "d5"): DRAWS,
 }
 
 
@@ -64,7 +65,8 @@ def judge(lap: str, cell: NotebookNode, outputs: list[NotebookNode]) -> Event:
     if found is None or "nbval-ignore-output" in tags_of(cell) and not error:
         return Event(lap, cell.id, "same")
     said = next((f"{error}: {output.evalue}" for output in outputs if output.output_type == "error"), found)
-    return Event(lap, cell.id, "said" if error else "silent", " ".join(said.split())[:300])
+    warned = not error and difference([output for output in outputs if output.get("name") != "stderr"], cell) is None  # the same, and words on stderr beside it
+    return Event(lap, cell.id, "said" if error or warned else "silent", " ".join(re.sub(r"\S*/site-packages/", "", said).split())[:300])
 
 
 def moment(chance: random.Random) -> float:
@@ -190,7 +192,7 @@ def notes(raw: dict[str, dict]) -> str:
     failed = [f"{name}, {cell} ({detail[:100]})" for name, found in raw.items() for lap, cell, outcome, detail in found["events"] if (lap, outcome) == ("interrupted", "said")]
     older = [name for name, found in raw.items() if "end" not in found["same"]]
     return "\n".join([
-        "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError. Silent: something else is printed without a word. "
+        "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError, or the same with a warning. Silent: something else is printed without a word. "
         "Not explained, not as committed after *restart and run all*, or left in the folder: " + ("FAILED: " + "; ".join(wrong) if wrong else "nothing") + ".", "",
         "An interrupt while a package is loaded for the first time (PyTorch in the set-up cell; sympy, Triton and PyTorch's own compiler, which it loads when it first needs them) can leave it half loaded; "
         "the cell then fails until the kernel is restarted. Second runs that failed after an interrupt: " + ("; ".join(failed) or "none") + ". (DeadKernel: the kernel ended by itself.) What a killed "

@@ -124,6 +124,14 @@ def test_a_cell_that_goes_wrong_after_an_interrupt_is_seen(tmp_path, monkeypatch
     assert "- planted, cell count (beside" in jupyter_states.notes({"planted": found})
 
 
+@pytest.mark.parametrize(("number", "outcome"), [("1\n", "said"), ("2\n", "silent")])
+def test_a_warning_is_a_word_where_the_rest_is_the_same(number, outcome):
+    cell = nbformat.v4.new_code_cell("print(1)", id="one", outputs=[nbformat.v4.new_output("stream", text="1\n")])
+    warning = nbformat.v4.new_output("stream", name="stderr", text="/a/place/site-packages/torch/library.py:505: UserWarning: only once")
+    event = jupyter_states.judge("interrupted", cell, [nbformat.v4.new_output("stream", text=number), warning])
+    assert event.outcome == outcome and "/a/place" not in event.detail
+
+
 KNOWN = ("01_gibbs_bound", "guessing")  # has a reason
 
 

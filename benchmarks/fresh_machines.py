@@ -47,6 +47,7 @@ class Bare:
     def make(self) -> None:
         if not (self.root / "etc/debian_version").exists():
             subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(self.root)], check=True)
+        (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")  # as on every machine; its own name stays unknown
         self.home = self.root / HOME[1:]
         self.home.mkdir(parents=True, exist_ok=True)
         for name in (COURSE, SPACED):
@@ -143,13 +144,13 @@ def full_while_building(bare: Bare, folder: Path) -> tuple[str, str]:
 
 
 def tests(bare: Bare, only: str) -> tuple[str, str]:
-    """What `make test` finds: the cells of the notebooks, then the tests; fallen ones by name."""
+    """What `make test` finds: tests, then cells of the notebooks; fallen ones by name."""
     code, said = bare.run(f'make test ARGS="{only}"')
     ended = re.findall(r"^(?:=+ )?(\d[^\n]*(?:passed|failed|error)[^\n]*?) in (\d+)[.:]", said, re.MULTILINE)
     fallen = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
     if code or fallen or not ended or not only and len(ended) != 2:
         return f"FAILED: {code}, {', '.join(fallen)}: {said[-300:]}", "pytest's summary"
-    return ("; " if only else "; then the tests: ").join(f"{counts} in {round(int(seconds) / 60) or 'less than 1'} min" for counts, seconds in ended), "pytest's summary"
+    return ("; " if only else "; then of the notebooks' cells: ").join(f"{counts} in {round(int(seconds) / 60) or 'less than 1'} min" for counts, seconds in ended), "pytest's summary"
 
 
 def versions(bare: Bare) -> str:

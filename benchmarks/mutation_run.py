@@ -4,7 +4,7 @@ The fork loads the mutant in the place of its module, runs the chosen tests, fas
 """
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -136,7 +136,8 @@ def _tested(job: Job, seconds: dict[str, float], answer: Path) -> int:
     os.chdir(ROOT)
     paths = [str(HOOK), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ |= {"DEEPGEN_MUTANT": f"{job.module}={answer.with_suffix('.py')}", "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **job.variables}
-    importlib.import_module("sitecustomize").install()
+    hook = importlib.util.spec_from_file_location("mutant_hook", HOOK / "sitecustomize.py")  # by its place: Debian's Python has loaded a sitecustomize of its own
+    hook.loader.exec_module(importlib.util.module_from_spec(hook))
     torch.set_num_threads(1)
     settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), database=None)  # nothing is made smaller, nothing kept
     settings.load_profile("mutation")

@@ -30,7 +30,7 @@ COLUMNS = ("training", "parameters", "joint batch or chains", "processes", "ms a
 def one(name: str, n_processes: int, n_updates: int, *options: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
-        start = [sys.executable] if n_processes == 1 else [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_processes)]
+        start = [sys.executable] if n_processes == 1 else [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "localhost", "--nproc-per-node", str(n_processes)]
         ran = subprocess.run([*start, str(SCRIPT), name, "--updates", str(n_updates), "--measure", str(found), *options], env=os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"},
                              capture_output=True, text=True)
         if ran.returncode:

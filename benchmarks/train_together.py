@@ -1,6 +1,6 @@
 """Train a model of this library on all the processes that torchrun starts: a program to begin your own with. reference/cluster.md says how to start it on several machines.
 
-    .venv/bin/torchrun --standalone --nproc-per-node 2 benchmarks/train_together.py vae --updates 2000 --checkpoint vae.safetensors
+    .venv/bin/torchrun --standalone --local-addr localhost --nproc-per-node 2 benchmarks/train_together.py vae --updates 2000 --checkpoint vae.safetensors
     .venv/bin/python benchmarks/train_together.py vae --updates 2000             the same training in one process
 
 --batch is the joint batch; each process takes its part of it. The same command goes on from the last checkpoint. --model-file FILE keeps the trained parameters, for

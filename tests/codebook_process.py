@@ -1,6 +1,6 @@
 """One process of test_codebook_processes.py: trains codebooks on its share of the vectors, and saves what every process ends with.
 
-    python -m torch.distributed.run --standalone --nproc_per_node 2 tests/codebook_process.py FOLDER
+    python -m torch.distributed.run --standalone --local-addr localhost --nproc_per_node 2 tests/codebook_process.py FOLDER
 """
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """One process of test_gradient_processes.py: trains a tiny NVAE on its share of the pictures, and saves what every process ends with.
 
-    python -m torch.distributed.run --standalone --nproc_per_node 2 tests/gradient_process.py FOLDER
+    python -m torch.distributed.run --standalone --local-addr localhost --nproc_per_node 2 tests/gradient_process.py FOLDER
 """
 import copy
 import sys

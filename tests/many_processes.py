@@ -1,6 +1,6 @@
 """One process of test_many_processes.py: with 4 processes, then with 2, trains each kind of model on its part of every batch and saves what it ends with.
 
-    torchrun --standalone --nproc-per-node 4 tests/many_processes.py FOLDER
+    torchrun --standalone --local-addr localhost --nproc-per-node 4 tests/many_processes.py FOLDER
 
 `alone` does the same in one process, on the joint batches: rows of process r draw from r's generator, the chains of an RBM from the clock that all share.
 """

@@ -11,7 +11,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0", "TQDM_DISABLE": "1"}  #
 
 def torchrun(script: str | Path, *words: str | Path, processes: int, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """It ended, well or not; words: what the script is given."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), *options, str(script), *map(str, words)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "localhost", "--nproc_per_node", str(processes), *options, str(script), *map(str, words)]
     return subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=400)
 
 

@@ -40,8 +40,9 @@ for number in range(3):
 say("end")
 """
 SETUP = """
-import subprocess, sys
+import signal, subprocess, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it, and so do its children
 sys.path.insert(0, sys.argv[1])
 from tools import environment
 call = subprocess.call

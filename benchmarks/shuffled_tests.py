@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,9 +37,10 @@ def run(seed: int, tests: list[str], processes: int = 2) -> dict:
         begun = time.monotonic()
         ran = subprocess.run(command, cwd=ROOT, env=os.environ | QUIET, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
-    failed = [f"{case.get('classname')}: {case.get('name')}" for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    bad = {f"{case.get('classname')}: {case.get('name')}": found for case in cases if (found := next((part for part in case if part.tag in ("failure", "error")), None)) is not None}
+    failed, why = list(bad), {name: re.sub(r"/\S*/", "", found.get("message", ""))[:400] for name, found in bad.items()}
     return {"seed": seed, "files": len({case.get("classname") for case in cases}), "tests": len(cases), "skipped": sum(case.find("skipped") is not None for case in cases),
-            "broke off": f"exit status {ran.returncode}: {ran.stdout[-1500:]}{ran.stderr[-500:]}" if ran.returncode != bool(failed) else "", "failed": failed, "said": ran.stdout[ran.stdout.rfind("short test summary"):][-6000:] if failed else "", "minutes": round((time.monotonic() - begun) / 60, 1)}
+            "broke off": f"exit status {ran.returncode}: {ran.stdout[-1500:]}{ran.stderr[-500:]}" if ran.returncode != bool(failed) else "", "failed": failed, "why": why, "said": ran.stdout[ran.stdout.rfind("short test summary"):][-6000:] if failed else "", "minutes": round((time.monotonic() - begun) / 60, 1)}
 
 
 def put_down(runs: list[dict], about: dict[str, str]) -> None:

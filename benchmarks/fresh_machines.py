@@ -1,6 +1,6 @@
 """The course on fresh and unkind machines, for real: a bare Debian made by debootstrap, entered by bubblewrap as an ordinary user.
 
-    python3 tools/course.py bench fresh_machines --lend FILE ...     needs root, debootstrap and bwrap; about three quarters of an hour, most of it `make test`
+    python3 tools/course.py bench fresh_machines --lend FILE ...     needs root, debootstrap and bwrap; about half an hour, most of it `make test`
 
 `make lab` there must answer on its port; in every other row it works, or one message says what to do, nothing is lost, and the next call recovers.
 --root keeps the Debian and its clone between calls; --lend shows it files of this machine, such as a pip configuration (FILE=PLACE shows it as PLACE).

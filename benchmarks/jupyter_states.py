@@ -181,7 +181,7 @@ def main() -> None:
 
 
 def notes(raw: dict[str, dict]) -> str:
-    """What the outcomes mean, what went wrong, and every silent cell with its reason. A row whose run was another one has a remark, which goes when it is run again."""
+    """What the outcomes mean, what went wrong, and every silent cell with its reason."""
     wrong, lines = faults(raw), []
     for name, found in raw.items():
         laps = {}
@@ -190,16 +190,12 @@ def notes(raw: dict[str, dict]) -> str:
                 laps.setdefault(cell, ([], detail))[0].append(lap)
         lines += [f"- {name}, cell {cell} ({', '.join(where)}): {REASONS.get((name, cell), 'NOT EXPLAINED')}. {detail[:140]}" for cell, (where, detail) in laps.items()]
     failed = [f"{name}, {cell} ({detail[:100]})" for name, found in raw.items() for lap, cell, outcome, detail in found["events"] if (lap, outcome) == ("interrupted", "said")]
-    older = [name for name, found in raw.items() if "end" not in found["same"]]
     return "\n".join([
         "Same: as committed. Meant: another output, and rightly. Said: an exception, for example a NameError, or the same with a warning. Silent: something else is printed without a word. "
         "Not explained, not as committed after *restart and run all*, or left in the folder: " + ("FAILED: " + "; ".join(wrong) if wrong else "nothing") + ".", "",
         "An interrupt while a package is loaded for the first time (PyTorch in the set-up cell; sympy, Triton and PyTorch's own compiler, which it loads when it first needs them) can leave it half loaded; "
         "the cell then fails until the kernel is restarted. Second runs that failed after an interrupt: " + ("; ".join(failed) or "none") + ". (DeadKernel: the kernel ended by itself.) What a killed "
         "kernel leaves in the system's folder for temporary files no run reads. Which cells are quick enough for the laps from below and of the second half depends on how busy the machine is.", "",
-        *(["Rows without a last lap were measured before the script had one. Their *restart and run all* follows the kill (each cell was then run a second time at once), or, where first "
-           f"runs of the lap \"twice\" are listed, that lap: {', '.join(older)}.", ""] if older else []),
-        *(f"{name}: {found['remark']}." for name, found in raw.items() if "remark" in found), "",
         "Silent cells:", "", *(lines or ["none"])])
 
 

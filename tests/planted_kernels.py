@@ -10,7 +10,7 @@ import pytest
 import torch
 
 KERNELS = Path(__file__).resolve().parents[1] / "deepgen_lib/kernels"
-GUARD = 64  # numbers before and behind every output
+GUARD = 256  # numbers before and behind every output
 
 
 def planted(file: str, right: str, wrong: str, folder: Path) -> ModuleType:
@@ -28,7 +28,7 @@ def planted(file: str, right: str, wrong: str, folder: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def poisoned_memory() -> Iterator[None]:
-    """torch.empty gives NaN (whole numbers: -7) with guards around; on leaving, no guard may have been written."""
+    """torch.empty gives NaN (whole numbers: -7); it and torch.zeros have guards around; on leaving, no guard may have been written."""
     taken, empty = [], torch.empty
 
     def poisoned(*size, dtype=None, device=None, **options):
@@ -39,6 +39,7 @@ def poisoned_memory() -> Iterator[None]:
         return whole[GUARD:GUARD + shape.numel()].view(shape)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "empty", poisoned)
+        patch.setattr(torch, "zeros", lambda *size, **options: poisoned(*size, **options).zero_())
         yield
     for whole, n in taken:
         for guard in (whole[:GUARD], whole[GUARD + n:]):

@@ -113,7 +113,7 @@ class Group(NamedTuple):
 
 def groups(mutant: Mutant, traced: Traced, only: set[str]) -> list[Group]:
     """Tests, one group after the other: the module's own files, then those that name it, then what the files share; or those of the files `only`."""
-    interpreted = Group({f"tests/interpreted/{p.name}" for p in sorted((ROOT / "tests/interpreted").glob("*.py"))}, INTERPRETER)
+    interpreted = Group({f"tests/interpreted/{p.name}" for p in sorted((ROOT / "tests/interpreted").glob("*.py")) if p.name != "conftest.py"}, INTERPRETER)
     if ".triton_" in mutant.module:
         return [interpreted]
     touching, words, total = traced.tests(mutant), mutant.module.split(".")[1:], Counter()

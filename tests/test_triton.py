@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted((ROOT / "tests/interpreted").glob("*.py"))
+FILES = sorted(file for file in (ROOT / "tests/interpreted").glob("*.py") if file.name != "conftest.py")
 SHARES = {"first": FILES[::2], "second": FILES[1::2]}  # two processes: each loads torch and Triton once
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton has no wheel for this system")

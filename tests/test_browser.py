@@ -18,10 +18,10 @@ BROKEN = ["import sys; print('planted warning', file=sys.stderr); 1 / 0"]
 DEAF = ["import ipywidgets\nipywidgets.VBox([ipywidgets.SelectionSlider(options=[1, 2], description='deaf'), ipywidgets.HTML('<img alt=\"the same\">')])"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A student's folder, with three notebooks in it that have a mistake."""
-    path = student_folder(tmp_path_factory.mktemp("course"), START, EXERCISES)
+@pytest.fixture
+def folder(tmp_path):
+    """A new student's folder, with two more notebooks in it that have a mistake."""
+    path = student_folder(tmp_path / "course", START, EXERCISES)
     for name, cells in {"broken": BROKEN, "deaf": DEAF}.items():
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -29,9 +29,9 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def lab(folder, tmp_path_factory):
-    with jupyterlab(folder, tmp_path_factory.mktemp("home"), seconds=SECONDS) as running:
+@pytest.fixture
+def lab(folder, tmp_path):
+    with jupyterlab(folder, tmp_path / "home", seconds=SECONDS) as running:
         yield running
 
 
@@ -98,9 +98,9 @@ def test_a_stuck_student_always_has_a_next_step(lab, folder):
     assert json.loads((folder / "progress.json").read_text(encoding="utf-8"))["exercises"][number]["right"] is True
 
 
-def test_the_start_page_works_in_notebook_7(folder, tmp_path_factory):
+def test_the_start_page_works_in_notebook_7(folder, tmp_path):
     stored = nbformat.read(REPOSITORY / START, as_version=4)
-    with jupyterlab(folder, tmp_path_factory.mktemp("home"), app="notebook", seconds=SECONDS) as server, browser_page() as view:
+    with jupyterlab(folder, tmp_path / "home", app="notebook", seconds=SECONDS) as server, browser_page() as view:
         view.open(server, START, kernel=True, seconds=SECONDS)
         view.run_all(seconds=SECONDS)
         assert complaints_of(view.page) == []

@@ -50,6 +50,12 @@ def rows(raw: dict[str, dict[str, list[dict]]]) -> list[tuple]:
     return table
 
 
+def largest_spread(raw: dict[str, dict[str, list[dict]]]) -> float:
+    """Of the rounds of one row, the slowest next to the quickest, at most."""
+    measured = [[found[key] for found in rounds if key in found] for sizes in raw.values() for rounds in sizes.values() for key in ("ms", "alone")]
+    return max(max(ms) / min(ms) for ms in measured if ms)
+
+
 def with_table(page: str) -> str:
     """The page with the committed measurement at its end."""
     path = RESULTS / "scaling.json"
@@ -58,7 +64,8 @@ def with_table(page: str) -> str:
     record = json.loads(path.read_text())
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (record["columns"], [":--", *["--:"] * (len(record["columns"]) - 1)], *record["rows"])]
     where = ", ".join(f"{name} {value}" for name, value in record["machine"].items())
-    return "\n".join([page.split(MARK)[0] + MARK, *lines, "", record["notes"], f"Measured with `make bench ARGS=scaling` on: {where}.", ""])
+    spread = f"Other rounds of the same row took up to {largest_spread(record['raw']):.1f} times as long as the quickest."
+    return "\n".join([page.split(MARK)[0] + MARK, *lines, "", record["notes"], spread, f"Measured with `make bench ARGS=scaling` on: {where}.", ""])
 
 
 def write_page() -> None:

@@ -40,7 +40,7 @@ def run(seed: int, tests: list[str], processes: int = 2) -> dict:
     bad = {f"{case.get('classname')}: {case.get('name')}": found for case in cases if (found := next((part for part in case if part.tag in ("failure", "error")), None)) is not None}
     failed, why = list(bad), {name: re.sub(r"/\S*/", "", found.get("message", ""))[:400] for name, found in bad.items()}
     return {"seed": seed, "files": len({case.get("classname") for case in cases}), "tests": len(cases), "skipped": sum(case.find("skipped") is not None for case in cases),
-            "broke off": f"exit status {ran.returncode}: {ran.stdout[-1500:]}{ran.stderr[-500:]}" if ran.returncode != bool(failed) else "", "failed": failed, "why": why, "said": ran.stdout[ran.stdout.rfind("short test summary"):][-6000:] if failed else "", "minutes": round((time.monotonic() - begun) / 60, 1)}
+            "broke off": f"exit status {ran.returncode}: {ran.stdout[-1500:]}{ran.stderr[-500:]}" if ran.returncode != bool(failed) else "", "failed": failed, "why": why, "minutes": round((time.monotonic() - begun) / 60, 1)}
 
 
 def put_down(runs: list[dict], about: dict[str, str]) -> None:

@@ -24,7 +24,11 @@ UPDATES = {"rbm_small": 200, "rbm": 100, "dbn": 50, "vae": 100, "vqvae": 40, "nv
 WORDS = {"rbm_small": "RBM 784-50, PCD", "rbm": "RBM 784-500, PCD", "dbn": "DBN 784-500-1000, up-down", "vae": "VAE 784-500-500-20", "vqvae": "VQ-VAE, width 32", "nvae": "NVAE, small",
          "ais": "AIS, 100 temperatures"}
 CHAINS_STAY = ("rbm_small", "rbm")  # one process would keep all chains and draw its random numbers in another way
-COLUMNS = ("training", "parameters", "joint batch or chains", "processes", "ms an update", "times as fast as one", "ms with this part of the rows, alone", "kB a process hands over", "share of the time in exchanges")
+COLUMNS = ("training", "parameters", "batch", "processes", "ms", "speed-up", "ms alone", "kB", "exchange")
+NOTES = """Batch: rows of all processes together (AIS: chains), the same for all numbers of processes. Ms: of an update, median of {} rounds. Speed-up: one process's ms to these.
+Ms alone: of one process with as many rows as each had, no exchange and no neighbour; not for RBMs, whose chains it would keep. kB: what a process hands over in an update. Exchange: the share of the
+time that goes into exchanges. More processes than cores share them: here they show what the exchange costs, not what more cores bring. One process draws an RBM's random numbers the quick way; several
+draw them by counter, so that the result does not depend on their number. Of the rounds of a row, the slowest took up to {:.1f} times as long as the quickest."""
 
 
 def one(name: str, n_processes: int, n_updates: int, *options: str) -> dict[str, float]:
@@ -62,10 +66,10 @@ def with_table(page: str) -> str:
     if not path.exists():
         return page.split(MARK)[0] + MARK + "\nNot measured yet: `make bench ARGS=scaling`.\n"
     record = json.loads(path.read_text())
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (record["columns"], [":--", *["--:"] * (len(record["columns"]) - 1)], *record["rows"])]
+    shown = [[name, batch, *rest] if rest[0] in ("processes", "1") else ["", "", *rest] for name, _, batch, *rest in (record["columns"], *record["rows"])]  # what fits the page
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (shown[0], [":--", *["--:"] * (len(shown[0]) - 1)], *shown[1:])]
     where = ", ".join(f"{name} {value}" for name, value in record["machine"].items())
-    spread = f"Other rounds of the same row took up to {largest_spread(record['raw']):.1f} times as long as the quickest."
-    return "\n".join([page.split(MARK)[0] + MARK, *lines, "", record["notes"], spread, f"Measured with `make bench ARGS=scaling` on: {where}.", ""])
+    return "\n".join([page.split(MARK)[0] + MARK, *lines, "", record["notes"], f"Measured with `make bench ARGS=scaling` on: {where}.", ""])
 
 
 def write_page() -> None:
@@ -94,10 +98,7 @@ def main() -> None:
     table = rows(raw)
     if given.quick:
         return print(*table, sep="\n")
-    publish("scaling", "One training in several processes", COLUMNS, table, about=machine() | {"threads of a process": "1"}, raw=raw, notes=(
-        f"The joint batch is the same for all numbers of processes. Medians of {given.rounds} rounds. More processes than cores share them: here they show what the exchange costs, not "
-        "what more cores bring. One process alone draws an RBM's random numbers the quick way; several draw them by counter, so that the result does not depend on their number. "
-        "Alone: one process with as many rows as each had, no exchange and no neighbour; not for RBMs, whose chains it would keep."))
+    publish("scaling", "One training in several processes", COLUMNS, table, about=machine() | {"threads of a process": "1"}, raw=raw, notes=NOTES.format(given.rounds, largest_spread(raw)))
     write_page()
 
 

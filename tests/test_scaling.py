@@ -40,14 +40,17 @@ def test_another_number_is_seen(scripts, monkeypatch, tmp_path, there):
     monkeypatch.setattr(scaling, "RESULTS", tmp_path)
     if there:
         rounds = [{"ms": ms, "bytes": 400.0, "share": 0.25, "parameters": 100, "batch": 8, "alone": ms - 0.5} for ms in (4.0, 2.0, 3.0)]
-        raw = {"vae": {"1": [found | {"ms": 6.0} for found in rounds], "2": rounds}}
-        table = scaling.rows(raw)
+        table = scaling.rows({"vae": {"1": [found | {"ms": 6.0} for found in rounds], "2": rounds}})
         assert table[1] == (scaling.WORDS["vae"], "100", 8, "2", "3", "2.00", "2.5", "0.4", "25%")
-        (tmp_path / "scaling.json").write_text(json.dumps({"columns": scaling.COLUMNS, "rows": table, "notes": "So many.", "machine": {"cores": "2"}, "raw": raw}))
+        (tmp_path / "scaling.json").write_text(json.dumps({"columns": scaling.COLUMNS, "rows": table, "notes": "So many.", "machine": {"cores": "2"}}))
     text = scaling.with_table(PAGE.read_text(encoding="utf-8"))
     assert text.startswith("# Training in several processes") and text.count(scaling.MARK) == 1 and scaling.with_table(text) == text
     assert ("| 2 | 3 | 2.00 | 2.5 | 0.4 | 25% |" in text) is there and ("Not measured yet" in text) is not there
-    assert ("up to 2.3 times as long" in text) is there  # 3.5 ms next to 1.5
+
+
+def test_the_spread_is_that_of_the_widest_row(scripts):
+    rounds = [{"ms": ms, "alone": ms - 0.5} for ms in (4.0, 2.0, 3.0)]
+    assert scripts[0].largest_spread({"vae": {"1": [{"ms": 6.0}], "2": rounds}}) == 3.5 / 1.5
 
 
 def unknown(text: str, source: str) -> set[str]:
